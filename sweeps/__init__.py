@@ -1,0 +1,1 @@
+"""The study file, the protocol, Ray Tune, MLflow recording and the command line."""
