@@ -1,0 +1,172 @@
+"""Check settings and say what is wrong with them, all offenders at once.
+
+A rule reads one value: it returns the value in its settled form (an ``int`` given for a rate becomes a
+``float``, a list becomes a tuple) or raises ``ValueError``. The message is put together here, so that every
+complaint reads ``<field> must be <condition>; got <value>.`` followed by the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, Literal, Protocol
+
+
+class Rule(Protocol):
+    """A condition on one setting."""
+
+    @property
+    def condition(self) -> str:
+        """Say what the value must be."""
+
+    @property
+    def remedy(self) -> str:
+        """Say what to do when it is not."""
+
+    def read(self, value: object) -> object:
+        """Return the settled value; raise ``ValueError`` if it breaks the condition."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number in an interval; ``brackets`` tells which ends belong to it."""
+
+    low: float
+    high: float = math.inf
+    brackets: Literal["[]", "[)", "(]", "()"] = "[]"
+    remedy: str = ""
+
+    @property
+    def condition(self) -> str:
+        """Say the interval in words or in brackets."""
+        if math.isinf(self.high):
+            return f"a finite number {'>=' if self.brackets[0] == '[' else '>'} {self.low:g}"
+        return f"a number in {self.brackets[0]}{self.low:g}, {self.high:g}{self.brackets[1]}"
+
+    def read(self, value: object) -> float:
+        """Return the value as a ``float``; text, booleans, NaN and infinities are refused."""
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise ValueError(self.condition)
+        number = float(value)
+        above = number > self.low or (number == self.low and self.brackets[0] == "[")
+        below = number < self.high or (number == self.high and self.brackets[1] == "]")
+        if not (above and below):
+            raise ValueError(self.condition)
+        return number
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number of at least ``low``."""
+
+    low: int
+    remedy: str = ""
+
+    @property
+    def condition(self) -> str:
+        """Say the lower end."""
+        return f"a whole number >= {self.low}"
+
+    def read(self, value: object) -> int:
+        """Return the value as an ``int``; booleans and floats are refused, ``3.0`` included."""
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < self.low:
+            raise ValueError(self.condition)
+        return int(value)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Yes or no."""
+
+    condition: str = "true or false"
+    remedy: str = ""
+
+    def read(self, value: object) -> bool:
+        """Return the value; only real booleans pass."""
+        if not isinstance(value, bool):
+            raise ValueError(self.condition)  # noqa: TRY004 - one kind of error for every offender
+        return value
+
+
+@dataclass(frozen=True)
+class Several:
+    """A list of at least ``least`` values that pass ``each``, rising strictly if ``increasing``."""
+
+    each: Number | Whole
+    condition: str
+    least: int = 1
+    increasing: bool = False
+    remedy: str = ""
+
+    def read(self, value: object) -> tuple[float, ...]:
+        """Return the values as a tuple, so that the owner stays hashable."""
+        if isinstance(value, str) or not isinstance(value, Sequence) or len(value) < self.least:
+            raise ValueError(self.condition)
+        items = tuple(self.each.read(item) for item in value)
+        if self.increasing and any(left >= right for left, right in pairwise(items)):
+            raise ValueError(self.condition)
+        return items
+
+
+def complaint(field: str, condition: str, value: object, remedy: str = "") -> str:
+    """Phrase one offence: ``<field> must be <condition>; got <value>.`` and the remedy."""
+    if isinstance(value, tuple):
+        value = list(value)
+    if _is_number_in_quotes(value):
+        remedy = f"{remedy} Write it without quotes, and an exponent as in 1.0e+4.".strip()
+    return f"{field} must be {condition}; got {value!r}.{' ' if remedy else ''}{remedy}"
+
+
+def unknown_option(field: str, value: object, options: Iterable[str], of: str = "") -> str:
+    """Phrase a wrong choice: name all options, and the near miss if there is one."""
+    names = sorted(options)
+    listed = ", ".join(names) or "(there are none)"
+    return complaint(field, f"one of {of}{': ' if of else ''}{listed}", value, near_miss(value, names))
+
+
+def near_miss(word: object, options: Iterable[str]) -> str:
+    """Ask whether the closest of the options was meant; empty if none is close."""
+    near = difflib.get_close_matches(str(word), list(options), n=1)
+    return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def read_settings(values: Mapping[str, object], rules: Mapping[str, Rule]) -> dict[str, Any]:
+    """Read every value by the rule of its name.
+
+    Args:
+        values: values by field name; one for every rule.
+        rules: rules by field name.
+
+    Returns:
+        The settled values by field name.
+
+    Raises:
+        ValueError: if any value breaks its rule; one line per offender.
+    """
+    settled: dict[str, Any] = {}
+    offences: list[str] = []
+    for name, rule in rules.items():
+        try:
+            settled[name] = rule.read(values[name])
+        except ValueError:
+            offences.append(complaint(name, rule.condition, values[name], rule.remedy))
+    if offences:
+        raise ValueError("\n".join(offences))
+    return settled
+
+
+def _is_number_in_quotes(value: object) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def settle(instance: object, rules: Mapping[str, Rule]) -> None:
+    """Check the fields of a frozen dataclass and store their settled values; for its ``__post_init__``."""
+    for name, value in read_settings(vars(instance), rules).items():
+        object.__setattr__(instance, name, value)

@@ -1,0 +1,71 @@
+"""Drops at fixed parts of the run: the step schedule that most baselines use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from schedules.checks import Number, Rule, Several, settle
+from schedules.phases import TOTAL_STEPS, checked_step, steps_of
+from schedules.protocol import SearchSpace
+
+_RULES: Mapping[str, Rule] = {
+    "total_steps": TOTAL_STEPS,
+    "milestones": Several(
+        Number(0, 1, "()"),
+        "increasing fractions in (0, 1)",
+        increasing=True,
+        remedy="List the parts of the run after which the rate drops, such as [0.5, 0.75].",
+    ),
+    "factor": Number(0, 1, "(]", "Give what the rate is multiplied by at a milestone, such as 0.1."),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piecewise:
+    """Multiply the rate by ``factor`` at every milestone.
+
+    ``factor ** n(step)`` where ``n`` counts the milestones at or before ``step``. A milestone falls on step
+    ``floor(frac * total_steps + 0.5)``, but never on step 0: the peak rate is used for at least one update.
+
+    Args:
+        total_steps: length of the run in updates, >= 1.
+        milestones: fractions of the run in (0, 1), increasing.
+        factor: what the rate is multiplied by at a milestone, in (0, 1].
+
+    Raises:
+        ValueError: if a field breaks its range; the message lists every offender.
+
+    Reference:
+        Smith and Topin, "Super-Convergence" (arXiv 1708.07120), baseline as run in ``solver.prototxt`` of
+        their code: drops at 50k and 70k of 80k updates, factor 0.1, which is ``milestones=(0.625, 0.875)``.
+    """
+
+    total_steps: int
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    factor: float = 0.1
+
+    default_search: ClassVar[SearchSpace] = {
+        "milestones": {
+            "choice": [
+                [0.5],
+                [0.8],
+                [0.5, 0.75],
+                [0.625, 0.875],
+                [0.7, 0.9],
+                [0.3, 0.6, 0.8],
+                [0.5, 0.75, 0.9],
+            ]
+        },
+        "factor": {"log": [0.05, 0.5]},
+    }
+
+    def __post_init__(self) -> None:
+        settle(self, _RULES)
+
+    def __call__(self, step: int) -> float:
+        """Return the factor for ``step`` in ``[0, total_steps)``; raise ``IndexError`` outside."""
+        step = checked_step(step, self.total_steps)
+        drops = sum(step >= max(1, steps_of(frac, self.total_steps)) for frac in self.milestones)
+        return self.factor**drops

@@ -1,0 +1,107 @@
+"""Count how far a study is: per cell and arm, and in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sweeps.protocol import Cell, Outcome, OutcomeKind, cells, planned_trials
+from sweeps.spec import Study
+
+
+@dataclass
+class Tally:
+    """Counts of one arm in one cell.
+
+    Args:
+        draws: tune trials planned.
+        seeds: confirm trials planned.
+        tuned: tune trials ended, diverged ones included.
+        confirmed: confirm trials ended, diverged ones included.
+        diverged: of these, diverged ones.
+        failed: trials of this launch without a result.
+        best: best validation metric so far.
+    """
+
+    draws: int = 0
+    seeds: int = 0
+    tuned: int = 0
+    confirmed: int = 0
+    diverged: int = 0
+    failed: int = 0
+    best: float | None = None
+
+    @property
+    def planned(self) -> int:
+        """Return the number of trials planned."""
+        return self.draws + self.seeds
+
+    @property
+    def ended(self) -> int:
+        """Return the number of trials with a result."""
+        return self.tuned + self.confirmed
+
+
+@dataclass
+class Board:
+    """The state of a study in numbers.
+
+    Args:
+        study: the study.
+    """
+
+    study: Study
+    tallies: dict[tuple[Cell, str], Tally] = field(init=False)
+    _seconds: dict[Cell, list[float]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tallies = {(cell, arm): Tally() for cell in cells(self.study) for arm in self.study.arms}
+        for cell, arm, phase, _, _ in planned_trials(self.study):
+            tally = self.tallies[cell, arm]
+            tally.draws += phase == "tune"
+            tally.seeds += phase == "confirm"
+
+    @property
+    def total(self) -> Tally:
+        """Return the sums over cells and arms."""
+        total = Tally()
+        for tally in self.tallies.values():
+            for name in ("draws", "seeds", "tuned", "confirmed", "diverged", "failed"):
+                setattr(total, name, getattr(total, name) + getattr(tally, name))
+        return total
+
+    def add(self, outcome: Outcome, seconds: float | None = None) -> None:
+        """Count a trial that ended, and the wall seconds it took if it ran in this launch."""
+        workload, budget, arm, phase, *_ = outcome.key.split("/")
+        found = next((cell for cell, _ in self.tallies if cell.slug == f"{workload}/{budget}"), None)
+        if found is None or (found, arm) not in self.tallies:
+            return
+        self._count(self.tallies[found, arm], phase, outcome.kind, outcome.validation)
+        if seconds is not None:
+            self._seconds.setdefault(found, []).append(seconds)
+
+    def hours_left(self, slots: int) -> float | None:
+        """Estimate the hours left with `slots` trials at a time; None before the first trial has ended.
+
+        A cell without a finished trial is taken to cost in proportion to its budget, at the rate of the longest known.
+        """
+        if not self._seconds:
+            return None
+        means = {cell: sum(seconds) / len(seconds) for cell, seconds in self._seconds.items()}
+        longest = max(means, key=lambda cell: cell.budget.amount)
+        rate = means[longest] / longest.budget.amount
+        left = sum(
+            (tally.planned - tally.ended) * means.get(cell, rate * cell.budget.amount)
+            for (cell, _), tally in self.tallies.items()
+        )
+        return left / max(slots, 1) / 3600
+
+    @staticmethod
+    def _count(tally: Tally, phase: str, kind: OutcomeKind, validation: float | None) -> None:
+        if kind == "failed":
+            tally.failed += 1
+            return
+        tally.tuned += phase == "tune"
+        tally.confirmed += phase == "confirm"
+        tally.diverged += kind == "diverged"
+        if phase == "tune" and validation is not None:
+            tally.best = validation if tally.best is None else max(tally.best, validation)

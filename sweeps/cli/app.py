@@ -1,0 +1,86 @@
+"""Gather the commands, and turn errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from sweeps.cli import files, launch, look
+from sweeps.cli.console import err
+from sweeps.errors import FairsweepError
+
+app = typer.Typer(
+    name="fairsweep",
+    help="Settle claims about learning-rate schedules: tuned baselines, many seeds, error bars, a verdict.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fairsweep {version('fairsweep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    pass
+
+
+def _register(name: str, command: object, panel: str, example: str) -> None:
+    epilog = f"Example:  [bold]{example}[/bold]"
+    app.command(name, rich_help_panel=panel, epilog=epilog)(command)  # type: ignore[type-var]
+
+
+_register("launch", launch.launch, "Run", "fairsweep launch quickstart")
+_register("plan", launch.plan, "Run", "fairsweep plan quickstart --set tuning.draws=8")
+_register("status", look.status, "Look", "fairsweep status quickstart")
+_register("ui", look.ui, "Look", "fairsweep ui quickstart")
+_register("report", look.report, "Look", "fairsweep report quickstart --out report")
+_register("init", files.init, "Study files", "fairsweep init my-study.yaml")
+_register("studies", files.studies, "Study files", "fairsweep studies")
+_register("schema", files.schema, "Study files", "fairsweep schema > study.schema.json")
+_register("doctor", files.doctor, "Study files", "fairsweep doctor")
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit codes: 0 done, 1 something failed (some trials, or a service), 2 bad input, 130 interrupted.
+    """
+    debug = "--debug" in sys.argv
+    try:
+        app(standalone_mode=True)
+    except FairsweepError as error:
+        if debug:
+            traceback.print_exc()
+        err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 (a bug: no traceback unless asked for)
+        if debug:
+            traceback.print_exc()
+        text = f"{type(error).__name__}: {error}"
+        err.print(f"[bold red]internal error:[/] {_escaped(text)}", soft_wrap=True, highlight=False)
+        err.print("Run it again with --debug before the command for the traceback.")
+        sys.exit(1)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,26 @@
+"""The two streams of the command line, and small ways of writing on them."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def duration(hours: float) -> str:
+    """Write a length of time for people, e.g. ``3 h 20 min``, ``4 min``, ``20 s``."""
+    seconds = hours * 3600
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{int(seconds // 3600)} h {round(seconds % 3600 / 60):02d} min"
+
+
+def amount(number: float) -> str:
+    """Write a large number for people, e.g. ``12.3 k``."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(number) >= size:
+            return f"{number / (1e3 if letter == 'k' else size):.1f} {letter}"
+    return f"{number:,.0f}"

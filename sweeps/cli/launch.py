@@ -1,0 +1,164 @@
+"""Commands that run a study or say what it would run: launch and plan."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.table import Table
+
+from sweeps.board import Board
+from sweeps.cli.console import amount, duration, err, out
+from sweeps.cli.progress import Watch, showing
+from sweeps.cli.verdict import print_report
+from sweeps.errors import FairsweepError
+from sweeps.loading import load_study
+from sweeps.places import Places
+from sweeps.spec import Study
+
+StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the study file; repeatable."),
+]
+AddressOption = Annotated[
+    str,
+    typer.Option(help="Where to run: local, auto (the Ray cluster of this machine), or HOST:PORT of a head node."),
+]
+ConcurrencyOption = Annotated[
+    int | None, typer.Option("--max-concurrent", min=1, help="Trials at a time; by default as many as fit.")
+]
+
+
+def launch(
+    study: StudyArgument,
+    address: AddressOption = "local",
+    max_concurrent: ConcurrencyOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Run a study, or resume it: trials that have ended are not run again."""
+    loaded = load_study(study, overrides or ())
+    places = Places.from_environment()
+    signal.signal(signal.SIGTERM, _interrupt)
+    with err.status("starting ..."):
+        # Ray and torch take seconds to import, which a mistake in a study file should not cost.
+        from sweeps.launching import prepared  # noqa: PLC0415
+    with prepared(loaded, places) as running:
+        total = running.board.total
+        if running.resumed:
+            out.print(
+                f"Resuming study {loaded.study}: {total.ended} of {total.planned} trials are done.",
+                soft_wrap=True,
+            )
+        else:
+            out.print(f"Study {loaded.study}: {total.planned} trials.", soft_wrap=True)
+        watch = Watch(running.board, _slots(loaded, max_concurrent), lambda: running.recorder.trouble)
+        try:
+            with showing(watch, err):
+                running.run(address=address, max_concurrent=max_concurrent)
+        except KeyboardInterrupt:
+            err.print(
+                f"Stopped. {running.board.total.ended} of {total.planned} trials are done and safe; "
+                f"go on with: fairsweep launch {study}",
+                soft_wrap=True,
+            )
+            raise typer.Exit(130) from None
+    _finish(running.undelivered, [f.error for f in running.failures], loaded, places)
+
+
+def _finish(undelivered: int, errors: list[str], study: Study, places: Places) -> None:
+    if undelivered:
+        raise FairsweepError(
+            f"{undelivered} results wait in {places.spool(study.study)} because MLflow at {places.tracking_uri} does not "
+            "take them. Nothing is lost: launch again when it does, and they are delivered first."
+        )
+    for error, count in Counter(_last_line(error) for error in errors).most_common(3):
+        err.print(f"[red]{count} trials failed:[/] {error}", soft_wrap=True)
+    if errors:
+        err.print("The tracebacks are in MLflow (fairsweep ui); launch again to re-run what failed.", soft_wrap=True)
+    print_report(places, study.study, places.report(study.study))
+    if errors:
+        raise typer.Exit(1)
+
+
+def _last_line(error: str) -> str:
+    lines = [line for line in error.splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"
+
+
+def _slots(study: Study, max_concurrent: int | None) -> int:
+    """Estimate the trials at a time, for the time left."""
+    fit = max(1, int((os.cpu_count() or 1) / study.resources.cpu))
+    return min(fit, max_concurrent or fit)
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def plan(study: StudyArgument, overrides: SetOption = None) -> None:
+    """Show what a study would run and what is done already. Runs only a short calibration."""
+    loaded = load_study(study, overrides or ())
+    with err.status("measuring how fast this machine trains ..."):
+        from sweeps.launching import check_data  # noqa: PLC0415
+        from sweeps.planning import cell_plans, estimated_hours  # noqa: PLC0415
+
+        check_data(loaded)
+        plans = cell_plans(loaded)
+        hours = estimated_hours(loaded, plans)
+        done = _done(loaded)
+    _print_arms(loaded)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("cell", "tune", "confirm", "updates each", "updates", "done"):
+        table.add_column(name, justify="left" if name == "cell" else "right")
+    for p in plans:
+        ended = sum(tally.ended for (cell, _), tally in done.tallies.items() if cell == p.cell)
+        label = f"{p.cell.workload} {p.cell.budget.label}"
+        row = (str(p.tune_trials), str(p.confirm_trials), amount(p.updates_per_trial), amount(p.updates))
+        table.add_row(label, *row, f"{ended}/{p.trials}")
+    out.print(table)
+    total, updates = done.total, sum(p.updates for p in plans)
+    slots = _slots(loaded, None)
+    out.print(
+        f"\n{total.planned} trials, {amount(updates)} updates: about {duration(hours)} of training one trial at a time,\n"
+        f"{duration(hours / slots)} on this machine with {slots} at a time. "
+        f"{total.ended} trials are done.",
+        soft_wrap=True,
+    )
+    out.print(f"Run it with: fairsweep launch {study}", style="dim", soft_wrap=True)
+
+
+def _done(study: Study) -> Board:
+    """Return the board of what is recorded; an empty one where nothing is."""
+    from sweeps.recording import connect, recorded_outcomes  # noqa: PLC0415
+
+    board = Board(study)
+    for outcome in recorded_outcomes(connect(Places.from_environment()), study.study):
+        board.add(outcome)
+    return board
+
+
+def _print_arms(study: Study) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("arm", no_wrap=True)
+    table.add_column("schedule", no_wrap=True)
+    table.add_column("draws", justify="right")
+    table.add_column("searches over", overflow="fold")
+    for name, arm in study.arms.items():
+        label = f"{name} (control)" if name == study.control else name
+        if arm.as_published:
+            table.add_row(label, arm.schedule, "–", "nothing: as published")
+        else:
+            dimensions = ", ".join(study.space(name).dimensions)
+            table.add_row(label, arm.schedule, str(study.tuning.draws * study.tuning.searches), dimensions)
+    out.print(table)
+    out.print(
+        f"sampler {study.tuning.sampler}, {study.confirm.seeds} confirm seeds, margin {study.equivalence_margin}, "
+        f"alpha {study.alpha}, targets {', '.join(map(str, study.targets))}\n",
+        style="dim",
+        soft_wrap=True,
+    )

@@ -1,0 +1,115 @@
+"""Commands that look at a study: status, ui, report."""
+
+from __future__ import annotations
+
+import webbrowser
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from sweeps.board import Board
+from sweeps.cli.console import err, out
+from sweeps.cli.progress import tally_table
+from sweeps.cli.verdict import print_report
+from sweeps.errors import InputError
+from sweeps.places import Places
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+RecordedStudy = Annotated[str | None, typer.Argument(help="Name of a recorded study; all of them by default.")]
+
+
+def status(study: RecordedStudy = None) -> None:
+    """Show how far the recorded studies are."""
+    from sweeps.recording import connect, find_study, recorded_studies  # noqa: PLC0415
+
+    places = Places.from_environment()
+    client = connect(places)
+    if study is not None:
+        board = _board(client, find_study(client, study))
+        out.print(tally_table(board, list(dict.fromkeys(cell for cell, _ in board.tallies))))
+        return
+    experiments = recorded_studies(client)
+    if not experiments:
+        out.print(f"No study is recorded in {places.tracking_uri} yet. Start with: fairsweep launch quickstart")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("study", no_wrap=True)
+    for name in ("trials done", "diverged"):
+        table.add_column(name, justify="right")
+    for experiment in experiments:
+        total = _board(client, experiment).total
+        table.add_row(experiment.name, f"{total.ended}/{total.planned}", str(total.diverged or "–"))
+    out.print(table)
+
+
+def _board(client: MlflowClient, experiment: Experiment) -> Board:
+    from sweeps.recording import recorded_outcomes, recorded_study  # noqa: PLC0415
+
+    board = Board(recorded_study(client, experiment))
+    for outcome in recorded_outcomes(client, str(experiment.name)):
+        board.add(outcome)
+    return board
+
+
+def report(
+    study: Annotated[str, typer.Argument(help="Name of a recorded study.")],
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where to write it; by default below FAIRSWEEP_HOME.")
+    ] = None,
+) -> None:
+    """Write the significance report of a study and print its verdicts."""
+    places = Places.from_environment()
+    print_report(places, study, folder or places.report(study))
+
+
+def ui(
+    study: RecordedStudy = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; any free one if it is taken.")] = 5000,
+    browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the comparison in a browser.")] = True,
+) -> None:
+    """Serve MLflow on this machine and link to the comparison view of a study."""
+    from sweeps.recording import connect, find_study, recorded_studies, study_run  # noqa: PLC0415
+    from sweeps.server import needs_server, serve  # noqa: PLC0415
+
+    places = Places.from_environment()
+    client = connect(places)
+    experiments = [find_study(client, study)] if study else recorded_studies(client)
+    if not experiments:
+        raise InputError(f"no study is recorded in {places.tracking_uri} yet; launch one first.")
+    links = []
+    for experiment in experiments:
+        run = study_run(client, experiment.experiment_id)
+        links.append((str(experiment.name), str(experiment.experiment_id), run.info.run_id if run else ""))
+    if not needs_server(places.tracking_uri):
+        _print_links(places.tracking_uri, links, browser)
+        return
+    with ExitStack() as stack:
+        with err.status("starting the MLflow server ..."):
+            server = stack.enter_context(
+                serve(places.tracking_uri, log_path=places.home / "ui.log", preferred_port=port)
+            )
+        _print_links(server.url, links, browser)
+        out.print("\nServing on this machine only. Ctrl-C stops it.", style="dim")
+        server.wait()
+
+
+def _print_links(base_url: str, studies: list[tuple[str, str, str]], browser: bool) -> None:
+    from sweeps.views import COMPARISON, SEARCH, report_url, view_url  # noqa: PLC0415
+
+    for name, experiment_id, run_id in studies:
+        comparison = view_url(base_url, experiment_id, COMPARISON)
+        out.print(f"[bold]{name}[/]")
+        for label, url in (
+            ("comparison", comparison),
+            ("search", view_url(base_url, experiment_id, SEARCH)),
+            ("report", report_url(base_url, experiment_id, run_id)),
+        ):
+            out.print(f"  {label:<11}{url}", soft_wrap=True, markup=False)
+    if browser:
+        webbrowser.open(view_url(base_url, studies[0][1], COMPARISON))

@@ -1,0 +1,127 @@
+"""Show how far a launch is: a table that redraws itself, or calm lines where nobody watches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.board import Board, Tally
+from sweeps.cli.console import duration
+from sweeps.protocol import Cell
+
+_LINE_EVERY_SECONDS = 15.0
+_CELLS_SHOWN = 3
+
+
+class Watch:
+    """What the progress display needs to know.
+
+    Args:
+        board: counts, kept up to date by the launch.
+        slots: trials at a time, as far as known.
+        trouble: returns why MLflow takes no results at the moment, else nothing.
+    """
+
+    def __init__(self, board: Board, slots: int, trouble: Callable[[], str]) -> None:
+        self.board = board
+        self.slots = slots
+        self.trouble = trouble
+        self.started = time.monotonic()
+
+    def headline(self) -> str:
+        """Return the state of the launch in one line."""
+        total = self.board.total
+        parts = [f"{total.ended}/{total.planned} trials"]
+        if total.diverged:
+            parts.append(f"{total.diverged} diverged")
+        if total.failed:
+            parts.append(f"{total.failed} failed")
+        left = self.board.hours_left(self.slots)
+        if left is not None and total.ended < total.planned:
+            parts.append(f"about {duration(left)} left")
+        return ", ".join(parts)
+
+
+@contextmanager
+def showing(watch: Watch, console: Console) -> Iterator[None]:
+    """Show `watch` inside the block: live on a terminal, else one line every quarter of a minute."""
+    if console.is_terminal:
+        with Live(get_renderable=lambda: _render(watch), console=console, refresh_per_second=4, transient=True):
+            yield
+        return
+    stop = threading.Event()
+    thread = threading.Thread(target=_write_lines, args=(watch, console, stop), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
+    complained = False
+    while not stop.wait(_LINE_EVERY_SECONDS):
+        console.print(f"{time.strftime('%H:%M:%S')}  {watch.headline()}", soft_wrap=True)
+        trouble = watch.trouble()
+        if trouble and not complained:
+            console.print(f"{trouble}. Training goes on; results wait on disk.", soft_wrap=True, markup=False)
+        complained = bool(trouble)
+
+
+def _render(watch: Watch) -> Group:
+    total = watch.board.total
+    parts: list[Table | Text | ProgressBar] = [_table(watch.board)]
+    parts.append(ProgressBar(total=total.planned, completed=total.ended, width=60))
+    elapsed = duration((time.monotonic() - watch.started) / 3600)
+    parts.append(Text(f"{watch.headline()}  ({elapsed} so far; Ctrl-C stops, the same command resumes)", "dim"))
+    if trouble := watch.trouble():
+        parts.append(Text(f"{trouble}. Training goes on; results wait on disk.", "yellow"))
+    return Group(*parts)
+
+
+def _table(board: Board) -> Table:
+    return tally_table(board, _open_cells(board)[:_CELLS_SHOWN])
+
+
+def _open_cells(board: Board) -> list[Cell]:
+    open_cells = [
+        cell
+        for cell in dict.fromkeys(cell for cell, _ in board.tallies)
+        if any(t.ended < t.planned for (c, _), t in board.tallies.items() if c == cell)
+    ]
+    return open_cells or list(dict.fromkeys(cell for cell, _ in board.tallies))
+
+
+def tally_table(board: Board, shown: list[Cell]) -> Table:
+    """Return the counts of the cells in `shown`, a row per arm."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("cell", no_wrap=True)
+    table.add_column("arm", no_wrap=True, overflow="ellipsis")
+    for name in ("tuned", "confirmed", "div.", "failed", "best val."):
+        table.add_column(name, justify="right", no_wrap=True)
+    for cell in shown:
+        label = f"{cell.workload} {cell.budget.label}"
+        for (other, arm), tally in board.tallies.items():
+            if other == cell:
+                table.add_row(label, arm, *_numbers(tally))
+                label = ""
+    return table
+
+
+def _numbers(tally: Tally) -> tuple[str, ...]:
+    return (
+        f"{tally.tuned}/{tally.draws}" if tally.draws else "–",
+        f"{tally.confirmed}/{tally.seeds}",
+        str(tally.diverged or "–"),
+        f"[red]{tally.failed}[/]" if tally.failed else "–",
+        "–" if tally.best is None else f"{tally.best:.4f}",
+    )

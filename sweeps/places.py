@@ -1,0 +1,43 @@
+"""Where a launch keeps things: the tracking store, the spool, reports, Ray's scratch files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders and the tracking store of this machine's launches.
+
+    Args:
+        home: folder for everything fairsweep writes; ``FAIRSWEEP_HOME``, by default ``fairsweep-runs`` here.
+        tracking_uri: MLflow's store; ``MLFLOW_TRACKING_URI``, by default a SQLite file in `home`.
+        artifact_root: folder for artifacts, or None where the tracking server decides.
+    """
+
+    home: Path
+    tracking_uri: str
+    artifact_root: Path | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Places:
+        """Read the places from environment variables."""
+        home = Path(environment.get("FAIRSWEEP_HOME") or "fairsweep-runs").absolute()
+        uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
+        remote = uri.startswith(("http://", "https://", "databricks"))
+        return cls(home=home, tracking_uri=uri, artifact_root=None if remote else home / "artifacts")
+
+    def spool(self, study: str) -> Path:
+        """Return the folder for results of `study` that MLflow has not taken yet."""
+        return self.home / "spool" / study
+
+    def report(self, study: str) -> Path:
+        """Return the folder for the report on `study`."""
+        return self.home / "reports" / study
+
+    def scratch(self, study: str) -> Path:
+        """Return the folder for what Ray Tune writes while `study` runs."""
+        return self.home / "scratch" / study

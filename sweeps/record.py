@@ -1,0 +1,91 @@
+"""A trial's result as plain JSON values, under the names of `analysis.layout`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from analysis import layout
+from sweeps.trial import TrialResult
+
+_MAX_ERROR_CHARACTERS = 7900  # MLflow takes tags of at most 8000
+
+
+def record_of(result: TrialResult) -> dict[str, Any]:
+    """Return a trial's result as plain JSON values, under the names of `analysis.layout`."""
+    trial = result.trial
+    params = {
+        layout.PARAM_ARM: trial.arm,
+        layout.PARAM_BUDGET: str(trial.cell.budget.amount),
+        layout.PARAM_PHASE: trial.phase,
+        layout.PARAM_SEED: str(trial.seed),
+        layout.PARAM_SCHEDULE: result.schedule,
+        layout.PARAM_MOMENTUM_POLICY: result.momentum_policy,
+        **{name: _param(value) for name, value in trial.settings.items()},
+    }
+    return {
+        "trial_key": trial.key,
+        "run_name": f"{trial.arm} {trial.cell.budget.label} {trial.phase} {trial.index}",
+        "kind": result.kind,
+        "validation": result.outcome.validation,
+        "start_ms": int(result.started_at * 1000),
+        "end_ms": int(result.ended_at * 1000),
+        "tags": _tags(result),
+        "params": params,
+        "metrics": [[name, value, step] for name, value, step in _metrics(result) if math.isfinite(value)],
+    }
+
+
+def _tags(result: TrialResult) -> dict[str, str]:
+    trial = result.trial
+    index = layout.DRAW if trial.phase == "tune" else layout.SEED_INDEX
+    tags = {
+        layout.ROLE: layout.ROLE_TRIAL,
+        layout.TRIAL_KEY: trial.key,
+        layout.WORKLOAD: trial.cell.workload,
+        layout.BUDGET: str(trial.cell.budget.amount),
+        layout.BUDGET_UNIT: trial.cell.budget.unit,
+        layout.CELL: trial.cell.slug,
+        layout.ARM: trial.arm,
+        layout.PHASE: trial.phase,
+        layout.SEARCH: str(trial.search),
+        index: str(trial.index),
+        layout.SEED: str(trial.seed),
+        layout.OUTCOME: result.kind,
+    }
+    if result.error:
+        tags["mlflow.note.content"] = f"```\n{result.error[-_MAX_ERROR_CHARACTERS:]}\n```"
+    return tags
+
+
+def _metrics(result: TrialResult) -> Iterator[tuple[str, float, int]]:
+    for progress in result.curve:
+        step = progress.update
+        yield layout.CURVE_VALIDATION, progress.validation, step
+        if progress.test is not None:
+            yield layout.CURVE_TEST, progress.test, step
+        yield layout.CURVE_TRAIN_LOSS, progress.train_loss, step
+        yield layout.CURVE_LR, progress.lr, step
+        yield layout.CURVE_MOMENTUM, progress.momentum, step
+        yield layout.CURVE_EPOCH, progress.epoch, step
+        yield layout.CURVE_TRAIN_SECONDS, progress.train_seconds, step
+    if result.kind == "failed":
+        return
+    last = result.curve[-1]
+    yield layout.DIVERGED, float(last.diverged), 0
+    yield layout.FINAL_UPDATES, last.update, 0
+    yield layout.FINAL_TOTAL_UPDATES, result.total_updates, 0
+    yield layout.FINAL_TRAIN_SECONDS, last.train_seconds, 0
+    if last.diverged:
+        yield layout.DIVERGED_AT_UPDATE, last.update, 0
+        return
+    yield layout.FINAL_VALIDATION, last.validation, 0
+    yield layout.FINAL_TRAIN_LOSS, last.train_loss, 0
+    if last.test is not None:
+        yield layout.FINAL_TEST, last.test, 0
+
+
+def _param(value: object) -> str:
+    return json.dumps(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,103 @@
+"""The settings of an arm."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from models.settings import REQUIRED, check_settings, resolve, setting_names
+from schedules import MOMENTUM, SCHEDULES, CycledMomentum, OneCycle, Piecewise
+
+
+def test_an_arm_has_the_settings_of_optimizer_policy_and_schedule() -> None:
+    assert setting_names("one_cycle", "cycled") == {
+        "peak_lr": REQUIRED,
+        "weight_decay": 0.0,
+        "label_smoothing": 0.0,
+        "momentum": 0.95,
+        "momentum_drop": 0.1,
+        "warmup_frac": 0.3,
+        "initial_div": 25.0,
+        "final_div": 1e4,
+    }
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("momentum_policy", MOMENTUM)
+def test_no_name_belongs_to_two_owners(schedule: str, momentum_policy: str) -> None:
+    from schedules import setting_defaults
+
+    of_parts = len(setting_defaults(SCHEDULES[schedule])) + len(setting_defaults(MOMENTUM[momentum_policy]))
+    assert len(setting_names(schedule, momentum_policy)) == of_parts + 3
+
+
+def test_required_is_one_value_in_every_process() -> None:
+    assert pickle.loads(pickle.dumps(REQUIRED)) is REQUIRED
+    assert repr(REQUIRED) == "REQUIRED"
+
+
+def test_settings_reach_the_part_that_owns_them() -> None:
+    settings = {"peak_lr": 2, "momentum": 0.9, "momentum_drop": 0.2, "warmup_frac": 0.5, "weight_decay": 1e-3}
+    resolved = resolve("one_cycle", "cycled", settings, total_updates=10)
+    assert resolved.schedule == OneCycle(total_steps=10, warmup_frac=0.5)
+    assert resolved.momentum_policy == CycledMomentum(momentum=0.9, momentum_drop=0.2)
+    assert (resolved.peak_lr, resolved.weight_decay, resolved.label_smoothing) == (2.0, 1e-3, 0.0)
+    assert resolved.at(4) == pytest.approx((2.0, 0.7))
+
+
+def test_lists_from_a_study_file_reach_the_schedule_as_tuples() -> None:
+    resolved = resolve("piecewise", "constant", {"peak_lr": 1, "milestones": [0.5]}, total_updates=4)
+    assert resolved.schedule == Piecewise(total_steps=4, milestones=(0.5,))
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields"),
+    [
+        ({}, ["peak_lr"]),
+        ({"peak_lr": -0.1}, ["peak_lr"]),
+        ({"peak_lr": 0}, ["peak_lr"]),
+        ({"peak_lr": float("nan")}, ["peak_lr"]),
+        ({"peak_lr": True}, ["peak_lr"]),
+        ({"peak_lr": "0.1"}, ["peak_lr"]),
+        ({"peak_lr": 1, "weight_decay": -1}, ["weight_decay"]),
+        ({"peak_lr": 1, "label_smoothing": 1.0}, ["label_smoothing"]),
+        ({"peak_lr": 1, "total_steps": 5}, ["total_steps"]),
+        ({"peak_lr": 1, "warmup_frac": 0.3}, ["warmup_frac"]),
+        (
+            {"lr": 1, "peak_lr": -1, "weight_decay": None, "momentum": 1.0, "milestones": [2], "factor": 0},
+            ["lr", "milestones", "factor", "momentum", "peak_lr", "weight_decay"],
+        ),
+    ],
+)
+def test_every_offender_is_named_in_one_error(settings: dict[str, Any], fields: list[str]) -> None:
+    with pytest.raises(ValueError) as caught:
+        resolve("piecewise", "constant", settings, total_updates=4)
+    assert [line.split(" must be ")[0] for line in str(caught.value).splitlines()] == fields
+
+
+def test_a_missing_peak_lr_is_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"peak_lr must be a finite number > 0; got None\. Give the largest"):
+        resolve("cosine", "constant", {}, total_updates=4)
+
+
+def test_an_unknown_setting_is_answered_with_all_names_and_the_near_miss() -> None:
+    with pytest.raises(ValueError, match=r"weight_decai must be one of .*weight_decay.*Did you mean 'weight_decay'\?"):
+        check_settings("cosine", "constant", {"weight_decai": 0.1})
+
+
+def test_a_check_asks_only_about_what_is_given() -> None:
+    check_settings("cosine", "constant", {})
+    check_settings("cosine", "constant", {"final_factor": 0.1})
+    with pytest.raises(ValueError, match="final_factor must be"):
+        check_settings("cosine", "constant", {"final_factor": 2})
+
+
+def test_unknown_schedules_and_policies_are_answered_with_the_options() -> None:
+    with pytest.raises(ValueError) as caught:
+        setting_names("cosin", "cycle")
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("schedule must be one of constant, cosine, linear, one_cycle, ")
+    assert first.endswith("Did you mean 'cosine'?")
+    assert second == "momentum_policy must be one of constant, cycled; got 'cycle'. Did you mean 'cycled'?"

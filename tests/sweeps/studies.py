@@ -1,0 +1,42 @@
+"""Small studies that tests build on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sweeps.loading import validate_study
+from sweeps.spec import Study
+
+
+def tiny_study(**changes: Any) -> Study:
+    """Return a study of two tuned arms and a straw man that trains in a second or two."""
+    return validate_study({**tiny_data(), **changes}, "tiny.yaml")
+
+
+def tiny_data() -> dict[str, Any]:
+    return {
+        "study": "tiny",
+        "workloads": [
+            {
+                "name": "digits-mlp",
+                "dataset": "digits",
+                "network": "mlp",
+                "batch_size": 100,
+            }
+        ],
+        "budgets": {"updates": [4, 8]},
+        "control": "cosine",
+        "arms": {
+            "cosine": {"schedule": "cosine"},
+            "one_cycle": {"schedule": "one_cycle", "momentum_policy": "cycled"},
+            "published": {
+                "schedule": "piecewise",
+                "as_published": True,
+                "settings": {"peak_lr": 0.1, "momentum": 0.9},
+            },
+        },
+        "tuning": {"draws": 3},
+        "confirm": {"seeds": 2},
+        "recording": {"evaluations": 2},
+        "targets": [0.3],
+    }

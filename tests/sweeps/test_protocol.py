@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeps.protocol import Outcome, Protocol, Trial, cells, confirm_seed, planned_trials, trial_key, tune_seed
+from sweeps.spec import Study
+from tests.sweeps.studies import tiny_study
+
+
+def score(trial: Trial) -> float:
+    """Stand in for a training: a validation metric that settings and seed decide."""
+    return random.Random(str((trial.key.split("/tune")[0], sorted(trial.settings.items())))).random()
+
+
+def finish(trial: Trial) -> Outcome:
+    return Outcome(key=trial.key, kind="finished", validation=score(trial))
+
+
+def run_all(protocol: Protocol, order: random.Random | None = None, width: int = 3) -> list[Trial]:
+    """Run a protocol with `width` trials at a time that end in random order."""
+    ran: list[Trial] = []
+    while not protocol.is_done:
+        while len(protocol.in_flight) < width and (trial := protocol.next_trial()):
+            ran.append(trial)
+        if not protocol.in_flight:
+            break
+        ended = (order or random.Random(0)).choice(protocol.in_flight)
+        protocol.record(finish(ended))
+    return ran
+
+
+def everything(study: Study) -> set[str]:
+    return {trial_key(*planned) for planned in planned_trials(study)}
+
+
+def test_every_planned_trial_runs_exactly_once() -> None:
+    study = tiny_study()
+    ran = run_all(Protocol(study))
+    assert Counter(trial.key for trial in ran) == Counter(everything(study))
+    assert len(ran) == 2 * (2 * 3 + 3 * 2)
+
+
+def test_every_arm_gets_the_same_shared_draws_and_the_same_seeds() -> None:
+    ran = run_all(Protocol(tiny_study()))
+    by_draw: dict[tuple[str, int], set[tuple[object, ...]]] = {}
+    for trial in ran:
+        if trial.phase == "tune":
+            shared = tuple(trial.settings[name] for name in ("peak_lr", "weight_decay", "momentum"))
+            by_draw.setdefault((trial.cell.slug, trial.index), set()).add((*shared, trial.seed))
+    assert all(len(draws) == 1 for draws in by_draw.values())
+
+
+def test_winners_are_confirmed_on_fresh_seeds_the_same_for_every_arm_and_cell() -> None:
+    study = tiny_study()
+    ran = run_all(Protocol(study))
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for trial in ran:
+        if trial.phase == "confirm":
+            seeds.setdefault((trial.cell.slug, trial.arm), []).append(trial.seed)
+    assert {tuple(sorted(s)) for s in seeds.values()} == {tuple(sorted(confirm_seed(study, i) for i in range(2)))}
+    assert not {trial.seed for trial in ran if trial.phase == "tune"} & {s for group in seeds.values() for s in group}
+
+
+def test_tuning_and_confirm_seeds_differ_in_parity_so_that_they_never_meet() -> None:
+    study = tiny_study()
+    assert all(tune_seed(study, cell, 0, draw) % 2 == 0 for cell in cells(study) for draw in range(50))
+    assert all(confirm_seed(study, index) % 2 == 1 for index in range(50))
+
+
+def test_the_winner_is_the_best_validation_metric_and_the_first_of_equals() -> None:
+    study = tiny_study()
+    protocol, cell = Protocol(study), cells(study)[0]
+    for draw, value in enumerate((0.5, 0.7, 0.7)):
+        protocol.record(Outcome(key=trial_key(cell, "cosine", "tune", 0, draw), kind="finished", validation=value))
+    assert protocol.winner(cell, "cosine", 0) == 1
+
+
+def test_confirm_trials_use_the_settings_of_the_winner() -> None:
+    protocol = Protocol(tiny_study())
+    ran = {trial.key: trial for trial in run_all(protocol)}
+    for cell in cells(protocol.study):
+        for arm in ("cosine", "one_cycle"):
+            draw = protocol.winner(cell, arm, 0)
+            assert draw is not None
+            winner = ran[trial_key(cell, arm, "tune", 0, draw)]
+            assert ran[trial_key(cell, arm, "confirm", 0, 1)].settings == winner.settings
+        assert ran[trial_key(cell, "published", "confirm", 0, 0)].settings == {"peak_lr": 0.1, "momentum": 0.9}
+
+
+def test_confirm_trials_start_when_their_cell_is_tuned_and_interleave_the_arms() -> None:
+    order = [trial for trial in run_all(Protocol(tiny_study()), width=1)]
+    first = [trial for trial in order if trial.cell == order[0].cell]
+    assert [trial.phase for trial in first] == ["tune"] * 6 + ["confirm"] * 6
+    assert order[:12] == first  # no barrier over cells: confirming goes before tuning the next cell
+    assert [trial.arm for trial in first[6:]] == ["cosine", "one_cycle", "published"] * 2
+
+
+def test_a_diverged_draw_is_spent_and_never_wins() -> None:
+    study = tiny_study()
+    protocol, cell = Protocol(study), cells(study)[0]
+    while trial := protocol.next_trial():
+        diverges = trial.arm == "cosine" or (trial.phase == "tune" and trial.index == 0)
+        protocol.record(Outcome(key=trial.key, kind="diverged") if diverges else finish(trial))
+    assert protocol.is_done
+    assert protocol.winner(cell, "cosine", 0) is None
+    assert protocol.winner(cell, "one_cycle", 0) != 0
+
+
+def test_an_arm_whose_draws_all_diverge_leaves_the_others_to_be_confirmed() -> None:
+    protocol = Protocol(tiny_study())
+    confirmed = []
+    while trial := protocol.next_trial():
+        if trial.phase == "confirm":
+            confirmed.append(trial.arm)
+        kind = "diverged" if trial.arm == "cosine" else "finished"
+        protocol.record(Outcome(key=trial.key, kind=kind, validation=None if kind == "diverged" else 0.5))
+    assert set(confirmed) == {"one_cycle", "published"}
+
+
+def test_a_failed_draw_blocks_its_cell_until_it_has_run() -> None:
+    study = tiny_study()
+    protocol = Protocol(study)
+    ran = []
+    while trial := protocol.next_trial():
+        ran.append(trial)
+        broken = trial.key == trial_key(cells(study)[0], "cosine", "tune", 0, 1)
+        protocol.record(Outcome(key=trial.key, kind="failed") if broken else finish(trial))
+    assert protocol.is_done
+    assert {trial.cell for trial in ran if trial.phase == "confirm"} == {cells(study)[1]}
+
+    again = Protocol(study)
+    for trial in ran:
+        if trial.key != trial_key(cells(study)[0], "cosine", "tune", 0, 1):
+            again.record(finish(trial))
+    rest = run_all(again)
+    assert {trial.key for trial in rest} == everything(study) - {
+        trial.key for trial in ran if trial.key != rest[0].key
+    }
+
+
+def test_replicated_searches_draw_anew_and_confirm_their_own_winners() -> None:
+    study = tiny_study(tuning={"draws": 3, "searches": 2})
+    ran = run_all(Protocol(study))
+    assert {t.key for t in ran} == everything(study)
+    first, second = (
+        next(t for t in ran if t.phase == "tune" and t.search == search and t.arm == "cosine" and t.index == 0)
+        for search in (0, 1)
+    )
+    assert first.settings != second.settings
+    assert {t.search for t in ran if t.arm == "published"} == {0}
+
+
+@pytest.mark.parametrize("sampler", ["sobol", "random", "tpe"])
+@settings(max_examples=12, deadline=None)
+@given(cut=st.integers(0, 24), seed=st.integers(0, 10_000), width=st.integers(1, 5))
+def test_resuming_is_replaying(sampler: str, cut: int, seed: int, width: int) -> None:
+    study = tiny_study(tuning={"draws": 3, "sampler": sampler})
+    undisturbed = {trial.key: trial for trial in run_all(Protocol(study))}
+
+    killed, order, ended = Protocol(study), random.Random(seed), []
+    while len(ended) < cut and not killed.is_done:
+        while len(killed.in_flight) < width and killed.next_trial():
+            pass
+        outcome = finish(order.choice(killed.in_flight))
+        killed.record(outcome)
+        ended.append(outcome)
+
+    resumed = Protocol(study)
+    order.shuffle(ended)  # records come back in any order
+    for outcome in ended:
+        resumed.record(outcome)
+    rest = run_all(resumed, order, width)
+    assert Counter([o.key for o in ended] + [t.key for t in rest]) == Counter(undisturbed.keys())
+    assert all(undisturbed[trial.key] == trial for trial in rest)
+
+
+def test_tpe_searches_draw_for_draw_while_arms_and_cells_run_side_by_side() -> None:
+    protocol = Protocol(tiny_study(tuning={"draws": 3, "sampler": "tpe"}))
+    started = []
+    while trial := protocol.next_trial():
+        started.append(trial)
+    assert [trial.index for trial in started] == [0, 0, 0, 0]  # two arms in two cells
+    assert not protocol.is_done
+    protocol.record(finish(started[0]))
+    following = protocol.next_trial()
+    assert following is not None
+    assert (following.arm, following.index) == (started[0].arm, 1)
