@@ -81,6 +81,7 @@ class Recorder:
         self._thread = threading.Thread(target=self._deliver_for_ever, name="fairsweep-recording", daemon=True)
         self.experiment_id = ""
         self.study_run_id = ""
+        self.last_delivery = 0.0
 
     def open(self, environment: Mapping[str, str]) -> None:
         """Create or find the experiment and its study run, and start delivering.
@@ -233,6 +234,7 @@ class Recorder:
                     self._deliver(record)
                     path.unlink()
                     delivered = True
+                    self.last_delivery = time.perf_counter()
                 self._trouble, retry_seconds = "", _FIRST_RETRY_SECONDS
             except _TROUBLE as error:
                 self._trouble = _explain(self._places.tracking_uri, error)

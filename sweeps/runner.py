@@ -31,6 +31,7 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # its snapshots are 
 
 import ray
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from models.training import Progress
@@ -43,6 +44,10 @@ from sweeps.trial import Job, TrialResult, failed_result, job_for, run_job
 REPORT_SECONDS = 5.0
 #: How often a trial is started again when its process dies.
 MAX_RESTARTS = 1
+
+#: A Ray worker gives freed memory back at once and faults it in again at the next batch: 12,000 page faults and 7 % of the
+#: time of a 0.3 s trial, against none in a bare process. These make it keep what it will need again.
+_WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 
 _JOB, _RESULT, _PROGRESS = "job", "result", "progress"
 
@@ -151,6 +156,30 @@ class ProtocolSearcher(Searcher):
         """Restore nothing."""
 
 
+class KeepActors(FIFOScheduler):
+    """Start trials first in, first out, and keep idle actors for the trials to come.
+
+    Tune ends all idle actors but one as soon as no trial waits for them. Ours wait whenever a cell has handed out its
+    last draw and the confirm trials wait for it to end: each would then pay for a new process and its imports.
+
+    Args:
+        slots: actors to keep.
+    """
+
+    def __init__(self, slots: int) -> None:
+        super().__init__()
+        self._slots = slots
+        self._kept = False
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Raise the number of idle actors that the controller keeps."""
+        super().on_trial_add(tune_controller, trial)
+        cache = getattr(tune_controller, "_actor_cache", None)  # not public; without it, actors are started anew
+        if cache is not None and not self._kept:
+            cache.increase_max(trial.placement_group_factory, by=self._slots)
+            self._kept = True
+
+
 def run_protocol(
     protocol: Protocol, observer: Observer, *, address: str, max_concurrent: int | None, scratch: Path
 ) -> None:
@@ -184,6 +213,7 @@ def _tuner(protocol: Protocol, observer: Observer, limit: int, scratch: Path) ->
         tune.with_resources(TrialActor, request),
         tune_config=tune.TuneConfig(
             search_alg=ConcurrencyLimiter(ProtocolSearcher(protocol, observer), max_concurrent=limit),
+            scheduler=KeepActors(limit),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=lambda trial: f"trial_{trial.trial_id}",
@@ -215,7 +245,11 @@ def _cluster(address: str) -> Iterator[None]:
     """Join the cluster at `address`, or start one here; leave it at the end."""
     for name in ("ray", "ray.tune", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    common: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "runtime_env": {"env_vars": _WORKER_ENVIRONMENT},
+    }
     temporary: Path | None = None
     try:
         if address == "local":

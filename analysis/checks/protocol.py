@@ -1,0 +1,175 @@
+"""Check that what was run is what the rules of the study ask for; every failure here withholds verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis.checks.outcome import Condition, at_place, everywhere, in_cell, outcome
+from analysis.record import CONFIRM, FAILED, TUNE, StudyRecord, trials_of
+from analysis.rules import Place, Rules
+from analysis.tables.rows import CheckRow, Finding
+
+TUNING_BUDGETS = Condition(
+    name="equal_tuning_budgets",
+    title="Every tuned arm spent the same tuning budget",
+    severity="fail",
+    met="In every cell the tuned arms have the same number of draws and the same updates per draw.",
+    remedy="Run the missing draws, or give the arms equal budgets in a new study.",
+)
+PLANNED_TRIALS = Condition(
+    name="planned_trials",
+    title="Every planned trial is there, and no other",
+    severity="fail",
+    met="All planned trials are recorded.",
+    remedy="Launch the study again: it runs what is missing. Unplanned trials belong in another study.",
+)
+DUPLICATES = Condition(
+    name="no_duplicates",
+    title="Every trial is recorded once",
+    severity="fail",
+    met="No trial key occurs twice.",
+    remedy="Delete the surplus runs; only the earliest of each key is counted here.",
+)
+CONFIRM_SEEDS = Condition(
+    name="same_confirm_seeds",
+    title="Every arm was confirmed on the same distinct seeds",
+    severity="fail",
+    met="In every cell all arms used the same distinct seeds.",
+    remedy="Re-run the confirm phase of the cell with one seed list for all arms.",
+)
+SEEDS_DISJOINT = Condition(
+    name="disjoint_seeds",
+    title="No confirm seed was used for tuning",
+    severity="fail",
+    met="Tuning and confirm seeds are disjoint.",
+    remedy="Re-run the confirm phase of the cell on fresh seeds.",
+)
+CONTROL = Condition(
+    name="control_is_tuned",
+    title="The control is a tuned arm",
+    severity="fail",
+    met="The control was searched like every other arm.",
+    remedy="Give the control a search space, and keep the published settings as an arm beside it.",
+)
+
+
+def check_tuning_budgets(record: StudyRecord) -> CheckRow:
+    """Compare the trials and charged updates of the tuned arms within each cell."""
+    rules, trials = record.rules, record.distinct_trials()
+
+    def findings() -> Iterator[Finding]:
+        for cell in rules.cells:
+            spent = {}
+            for arm in rules.tuned_arms:
+                runs = trials_of(trials, Place(*cell, arm), TUNE)
+                spent[arm] = (len(runs), int(runs["total_updates"].sum()))
+            if len(set(spent.values())) > 1:
+                amounts = ", ".join(f"{arm} {n} trials and {updates} updates" for arm, (n, updates) in spent.items())
+                yield in_cell(cell, f"unequal tuning budgets {rules.describe_cell(cell)}: {amounts}")
+
+    return outcome(TUNING_BUDGETS, findings())
+
+
+def check_planned_trials(record: StudyRecord) -> CheckRow:
+    """Compare the recorded trials with those that the rules ask for; a confirm trial needs a result."""
+    rules, trials = record.rules, record.distinct_trials()
+    done = trials[trials["outcome"] != FAILED]
+    done = done[(done["phase"] != CONFIRM) | done["diverged"] | done["test"].notna()]
+
+    def findings() -> Iterator[Finding]:
+        for place in rules.places:
+            for phase in (TUNE, CONFIRM):
+                planned = _planned_slots(rules, place, phase)
+                lacking = planned - set(_slots(trials_of(done, place, phase)))
+                if lacking:
+                    yield at_place(rules, place, f"{len(lacking)} of {len(planned)} {phase} trials are missing")
+                recorded = trials_of(trials, place, phase)
+                surplus = recorded[[slot not in planned for slot in _slots(recorded)]]
+                if len(surplus):
+                    yield at_place(rules, place, f"{len(surplus)} {phase} trials were not planned", surplus["run_id"])
+        known = set(rules.places)
+        places = zip(trials["workload"], trials["budget"], trials["arm"], strict=True)
+        strangers = trials[[Place(*place) not in known for place in places]]
+        if len(strangers):
+            yield everywhere(f"{len(strangers)} trials belong to no planned arm and cell", strangers["run_id"])
+
+    return outcome(PLANNED_TRIALS, findings())
+
+
+def _planned_slots(rules: Rules, place: Place, phase: str) -> set[tuple[int, int]]:
+    if phase == TUNE and rules.arms[place.arm].as_published:
+        return set()
+    per_search = rules.tuning.draws if phase == TUNE else rules.confirm.seeds
+    return {(search, index) for search in range(rules.searches(place.arm)) for index in range(per_search)}
+
+
+def _slots(trials: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return search and draw, or search and seed index, of each trial; -1 where one is not recorded."""
+    index = trials["draw"].where(trials["phase"] == TUNE, trials["seed_index"])
+    pairs = zip(trials["search"].fillna(-1), index.fillna(-1), strict=True)
+    return [(int(search), int(i)) for search, i in pairs]
+
+
+def check_duplicates(record: StudyRecord) -> CheckRow:
+    """Find trial keys that finished more than once."""
+    rules = record.rules
+    repeated = record.trials[record.trials.duplicated("trial_key", keep=False)]
+
+    def findings() -> Iterator[Finding]:
+        for key, runs in repeated.groupby("trial_key", sort=False):
+            first = runs.iloc[0]
+            place = Place(first["workload"], first["budget"], first["arm"])
+            yield at_place(rules, place, f"{key} is recorded {len(runs)} times", runs["run_id"])
+
+    return outcome(DUPLICATES, findings())
+
+
+def check_confirm_seeds(record: StudyRecord) -> CheckRow:
+    """Compare the seeds behind each seed index over the arms of a cell; missing runs are not its concern."""
+    rules, trials = record.rules, record.distinct_trials()
+
+    def findings() -> Iterator[Finding]:
+        for cell in rules.cells:
+            runs = trials_of(trials, cell, CONFIRM)
+            by_index = runs.groupby(["search", "seed_index"])["seed"].nunique(dropna=False)
+            if (by_index > 1).any():
+                yield in_cell(
+                    cell, f"the arms {rules.describe_cell(cell)} have different confirm seeds", runs["run_id"]
+                )
+            for arm in rules.ordered_arms:
+                own = runs[runs["arm"] == arm]
+                repeats = [
+                    seed
+                    for (_, seed), count in Counter(zip(own["search"], own["seed"], strict=True)).items()
+                    if count > 1
+                ]
+                if repeats:
+                    text = f"{len(repeats)} confirm seeds are used twice"
+                    yield at_place(rules, Place(*cell, arm), text, own["run_id"])
+
+    return outcome(CONFIRM_SEEDS, findings())
+
+
+def check_seeds_disjoint(record: StudyRecord) -> CheckRow:
+    """Find seeds that were used both for tuning and for confirming in a cell."""
+    rules, trials = record.rules, record.distinct_trials()
+
+    def findings() -> Iterator[Finding]:
+        for cell in rules.cells:
+            tuned, confirmed = trials_of(trials, cell, TUNE), trials_of(trials, cell, CONFIRM)
+            reused = confirmed[confirmed["seed"].notna() & confirmed["seed"].isin(set(tuned["seed"]))]
+            if len(reused):
+                count, where = reused["seed"].nunique(), rules.describe_cell(cell)
+                yield in_cell(cell, f"{count} confirm seeds {where} were used for tuning", reused["run_id"])
+
+    return outcome(SEEDS_DISJOINT, findings())
+
+
+def check_control(record: StudyRecord) -> CheckRow:
+    """Demand that the control is not taken as published."""
+    rules = record.rules
+    untuned = rules.arms[rules.control].as_published
+    return outcome(CONTROL, [everywhere(f"the control {rules.control} was not tuned")] if untuned else [])

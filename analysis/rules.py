@@ -1,0 +1,134 @@
+"""Hold the rules of a study: what was fixed before its first trial and is read back for its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Cell(NamedTuple):
+    """The place where arms are compared: one workload at one budget."""
+
+    workload: str
+    budget: float
+
+
+class Place(NamedTuple):
+    """One arm in one cell."""
+
+    workload: str
+    budget: float
+    arm: str
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Workload(_Frozen):
+    """Name a workload; its other fields are no concern of the analysis."""
+
+    name: str
+
+
+class Budgets(_Frozen):
+    """Give the lengths of the trainings, in ``epochs`` or ``updates``."""
+
+    unit: str
+    amounts: tuple[int | float, ...]
+
+
+class Arm(_Frozen):
+    """Describe one contender; ``search`` maps each dimension of its own to its range."""
+
+    schedule: str
+    momentum_policy: str = "constant"
+    as_published: bool = False
+    search: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Tuning(_Frozen):
+    """Count the draws of one search, and how often each search is replicated."""
+
+    draws: int = 0
+    searches: int = 1
+
+
+class Confirm(_Frozen):
+    """Count the fresh seeds on which every winner is re-run."""
+
+    seeds: int
+
+
+class Rules(_Frozen):
+    """Fix what is compared and how the verdict falls.
+
+    ``Rules.model_validate_json`` reads the study file as recorded; keys that the analysis does not need are
+    ignored. Accuracies, targets and the margin are fractions in [0, 1]. ``search`` holds the dimensions that
+    all tuned arms share.
+    """
+
+    study: str
+    question: str = ""
+    workloads: tuple[Workload, ...]
+    budgets: Budgets
+    control: str
+    search: Mapping[str, Any] = Field(default_factory=dict)
+    arms: Mapping[str, Arm]
+    tuning: Tuning = Tuning()
+    confirm: Confirm
+    metric: str = "accuracy"
+    targets: tuple[float, ...] = ()
+    equivalence_margin: float = Field(gt=0)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    protocol_hash: str = ""
+
+    @model_validator(mode="after")
+    def _control_is_an_arm(self) -> Rules:
+        if self.control not in self.arms:
+            raise ValueError(f"control must be one of {', '.join(self.arms)}; got {self.control!r}.")
+        return self
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every workload at every budget, in the order of the study file."""
+        return tuple(Cell(w.name, amount) for w in self.workloads for amount in self.budgets.amounts)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every arm in every cell, control first."""
+        return tuple(Place(*cell, arm) for cell in self.cells for arm in self.ordered_arms)
+
+    @property
+    def ordered_arms(self) -> tuple[str, ...]:
+        """The control, then the other arms in the order of the study file."""
+        return (self.control, *(name for name in self.arms if name != self.control))
+
+    @property
+    def tuned_arms(self) -> tuple[str, ...]:
+        """The arms that are searched, control first."""
+        return tuple(name for name in self.ordered_arms if not self.arms[name].as_published)
+
+    @property
+    def published_control(self) -> str | None:
+        """The arm that runs the control's schedule as published, if the study has one."""
+        schedule = self.arms[self.control].schedule
+        twins = (
+            n for n, arm in self.arms.items() if arm.as_published and arm.schedule == schedule and n != self.control
+        )
+        return next(twins, None)
+
+    def search_space(self, arm: str) -> dict[str, Any]:
+        """Return every dimension that is searched for this arm, shared ones first; none if as published."""
+        return {} if self.arms[arm].as_published else {**self.search, **self.arms[arm].search}
+
+    def searches(self, arm: str) -> int:
+        """Return how many winners of this arm are confirmed in a cell; one if as published."""
+        return 1 if self.arms[arm].as_published else self.tuning.searches
+
+    def describe_cell(self, cell: Cell) -> str:
+        """Name a cell in a sentence: ``at 5 epochs``, with the workload where there are several."""
+        where = f"on {cell.workload} " if len(self.workloads) > 1 else ""
+        return f"{where}at {cell.budget} {self.budgets.unit}"

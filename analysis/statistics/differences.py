@@ -1,0 +1,103 @@
+"""Estimate the difference of two means with unequal variances, and test it for equivalence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from analysis.statistics.arrays import finite_vector, sample_mean, sample_variance
+
+
+@dataclass(frozen=True, kw_only=True)
+class WelchDifference:
+    """The difference of two means (treatment - control), its standard error and Welch degrees of freedom.
+
+    Below two values in either sample the standard error is NaN, and so is everything that follows from it.
+    Two constant samples have a standard error of 0 and an interval of no width.
+    """
+
+    difference: float
+    standard_error: float
+    degrees_of_freedom: float
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Return the two-sided Welch t interval of the difference.
+
+        Args:
+            confidence: Coverage, in (0, 1).
+
+        Raises:
+            ValueError: If the confidence is out of range.
+        """
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must be in (0, 1); got {confidence}.")
+        if self.standard_error == 0:
+            return self.difference, self.difference
+        half_width = float(stats.t.ppf((1 + confidence) / 2, self.degrees_of_freedom)) * self.standard_error
+        return self.difference - half_width, self.difference + half_width
+
+    def is_equivalent(self, margin: float, alpha: float = 0.05) -> bool:
+        """Say whether two one-sided Welch tests at ``alpha`` place the difference within ``+-margin``.
+
+        Both tests reject exactly when the ``1 - 2 alpha`` interval lies strictly inside ``(-margin,
+        margin)``.
+
+        Args:
+            margin: Largest difference that does not matter, in the unit of the values; positive.
+            alpha: Error rate of each one-sided test, in (0, 0.5).
+
+        Returns:
+            False too where the interval does not exist.
+
+        Raises:
+            ValueError: If the margin or alpha is out of range.
+
+        References:
+            Schuirmann (1987), A comparison of the two one-sided tests procedure and the power approach.
+        """
+        if margin <= 0:
+            raise ValueError(f"margin must be positive; got {margin}.")
+        if not 0 < alpha < 0.5:
+            raise ValueError(f"alpha must be in (0, 0.5); got {alpha}.")
+        low, high = self.interval(1 - 2 * alpha)
+        return -margin < low and high < margin
+
+    def equivalence_p(self, margin: float) -> float:
+        """Return the p-value of two one-sided Welch tests against ``+-margin``: the larger of the two."""
+        if self.standard_error == 0:
+            return 0.0 if abs(self.difference) < margin else 1.0
+        above = (self.difference + margin) / self.standard_error
+        below = (self.difference - margin) / self.standard_error
+        return float(max(stats.t.sf(above, self.degrees_of_freedom), stats.t.cdf(below, self.degrees_of_freedom)))
+
+
+def welch_difference(treatment: ArrayLike, control: ArrayLike) -> WelchDifference:
+    """Estimate ``mean(treatment) - mean(control)`` without assuming equal variances.
+
+    ``se^2 = s1^2/n1 + s2^2/n2`` and ``df = se^4 / (s1^4/(n1^2 (n1-1)) + s2^4/(n2^2 (n2-1)))``.
+
+    Args:
+        treatment: One value per seed, shape ``(num_seeds,)``.
+        control: One value per seed, shape ``(num_control_seeds,)``.
+
+    Raises:
+        ValueError: If a value is not finite.
+
+    References:
+        Welch (1947), The generalization of "Student's" problem when several different population variances
+        are involved; Satterthwaite (1946), equation 17, for the degrees of freedom.
+    """
+    first, second = finite_vector(treatment, "treatment"), finite_vector(control, "control")
+    difference = sample_mean(first) - sample_mean(second)
+    if min(first.size, second.size) < 2:
+        return WelchDifference(difference=difference, standard_error=math.nan, degrees_of_freedom=math.nan)
+    parts = [sample_variance(sample) / sample.size for sample in (first, second)]
+    total = sum(parts)
+    if total == 0:
+        return WelchDifference(difference=difference, standard_error=0.0, degrees_of_freedom=math.inf)
+    # Shares of the total keep tiny variances from underflowing when squared.
+    spread = sum((part / total) ** 2 / (n - 1) for part, n in zip(parts, (first.size, second.size), strict=True))
+    return WelchDifference(difference=difference, standard_error=math.sqrt(total), degrees_of_freedom=1 / spread)

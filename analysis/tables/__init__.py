@@ -1,0 +1,1 @@
+"""Turn a study's record into rows of plain values, from which every output is made."""

@@ -1,0 +1,115 @@
+"""Compare every arm with the control in its cell, and decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analysis.rules import Place, Rules
+from analysis.samples import Sample
+from analysis.statistics import PermutationTest, WelchDifference, holm, permutation_test, welch_difference
+from analysis.tables.rows import CheckRow, ComparisonRow, PublishedGapRow, finite_or_none
+from analysis.verdict import decide
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    place: Place
+    sample: Sample
+    control: Sample
+    welch: WelchDifference
+    test: PermutationTest
+
+
+def comparison_rows(
+    rules: Rules, samples: Mapping[Place, Sample], checks: Sequence[CheckRow]
+) -> tuple[ComparisonRow, ...]:
+    """Return difference, intervals, p-values and verdict of every arm but the control in every cell.
+
+    Holm runs over all comparisons of the study, workloads and budgets together.
+    """
+    pairs = [
+        _compare(place, sample, samples[place._replace(arm=rules.control)])
+        for place, sample in samples.items()
+        if place.arm != rules.control
+    ]
+    adjusted = holm([pair.test.p for pair in pairs])
+    return tuple(_row(rules, pair, float(p), checks) for pair, p in zip(pairs, adjusted, strict=True))
+
+
+def _compare(place: Place, sample: Sample, control: Sample) -> _Pair:
+    return _Pair(
+        place=place,
+        sample=sample,
+        control=control,
+        welch=welch_difference(sample.values, control.values),
+        test=permutation_test(sample.values, control.values),
+    )
+
+
+def _row(rules: Rules, pair: _Pair, p_adjusted: float, checks: Sequence[CheckRow]) -> ComparisonRow:
+    low, high = pair.welch.interval(1 - rules.alpha)
+    equivalence_low, equivalence_high = pair.welch.interval(1 - 2 * rules.alpha)
+    decision = decide(
+        difference=finite_or_none(pair.welch.difference),
+        p_adjusted=finite_or_none(p_adjusted),
+        equivalent=pair.welch.is_equivalent(rules.equivalence_margin, rules.alpha),
+        alpha=rules.alpha,
+        withheld=_why_withheld(rules, pair.place, checks),
+    )
+    return ComparisonRow(
+        **pair.place._asdict(),
+        control=rules.control,
+        n=pair.sample.n,
+        n_control=pair.control.n,
+        difference=finite_or_none(pair.welch.difference),
+        ci_low=finite_or_none(low),
+        ci_high=finite_or_none(high),
+        equivalence_low=finite_or_none(equivalence_low),
+        equivalence_high=finite_or_none(equivalence_high),
+        p=finite_or_none(pair.test.p),
+        p_adjusted=finite_or_none(p_adjusted),
+        p_minimum=finite_or_none(pair.test.minimum_p),
+        p_exact=pair.test.exact,
+        verdict=decision.verdict,
+        withheld=decision.withheld,
+        significant_below_margin=decision.significant_below_margin,
+        reason=decision.reason,
+        run_ids=(*pair.sample.run_ids, *pair.control.run_ids),
+    )
+
+
+def _why_withheld(rules: Rules, place: Place, checks: Sequence[CheckRow]) -> list[str]:
+    """Return what failed for this arm or the control in this cell, each reason once."""
+    reasons = (
+        finding.evidence
+        for check in checks
+        if check.status == "fail"
+        for finding in check.findings
+        if any(finding.covers(place.workload, place.budget, arm) for arm in (place.arm, rules.control))
+    )
+    return list(dict.fromkeys(reasons))
+
+
+def published_gap_rows(rules: Rules, samples: Mapping[Place, Sample]) -> tuple[PublishedGapRow, ...]:
+    """Return the difference of every tuned arm but the control to the control as published, if any."""
+    published = rules.published_control
+    if published is None:
+        return ()
+    rows = []
+    for place, sample in samples.items():
+        if place.arm not in rules.tuned_arms or place.arm == rules.control:
+            continue
+        baseline = samples[place._replace(arm=published)]
+        welch = welch_difference(sample.values, baseline.values)
+        low, high = welch.interval(1 - rules.alpha)
+        row = PublishedGapRow(
+            **place._asdict(),
+            published_control=published,
+            difference=finite_or_none(welch.difference),
+            ci_low=finite_or_none(low),
+            ci_high=finite_or_none(high),
+            run_ids=(*sample.run_ids, *baseline.run_ids),
+        )
+        rows.append(row)
+    return tuple(rows)

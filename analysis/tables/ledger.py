@@ -1,0 +1,34 @@
+"""Count what each arm spent."""
+
+from __future__ import annotations
+
+from analysis.record import CONFIRM, FAILED, TUNE, StudyRecord
+from analysis.tables.rows import LedgerRow, finite_or_none
+
+
+def ledger_rows(record: StudyRecord) -> tuple[LedgerRow, ...]:
+    """Return trials, updates, seconds, divergences per workload, arm and phase; duplicates count."""
+    rules, trials = record.rules, record.trials
+    rows = []
+    for workload in rules.workloads:
+        for arm in rules.ordered_arms:
+            for phase in (TUNE, CONFIRM):
+                spent = trials[
+                    (trials["workload"] == workload.name) & (trials["arm"] == arm) & (trials["phase"] == phase)
+                ]
+                row = LedgerRow(
+                    workload=workload.name,
+                    arm=arm,
+                    phase=phase,
+                    as_published=rules.arms[arm].as_published,
+                    trials=len(spent),
+                    updates_charged=int(spent["total_updates"].sum()),
+                    updates_run=int(spent["updates"].sum()),
+                    train_seconds=finite_or_none(spent["train_seconds"].sum(min_count=min(len(spent), 1))),
+                    diverged=int(spent["diverged"].sum()),
+                    failed=int((spent["outcome"] == FAILED).sum()),
+                    search_dims=len(rules.search_space(arm)),
+                    run_ids=tuple(spent["run_id"]),
+                )
+                rows.append(row)
+    return tuple(rows)

@@ -1,0 +1,58 @@
+"""Decide the verdict of a comparison. This is the one place where the rules stand.
+
+1. Withheld. If a confirm run of either arm diverged or is missing, or a check failed for either of them, the
+   verdict is *undecided* whatever the numbers say, and the reason is given.
+2. Equivalent. If the ``1 - 2 alpha`` Welch interval of the difference lies inside the equivalence margin (two
+   one-sided tests at alpha), the verdict is *equivalent*: also when the difference is significant, since it
+   is then too small to matter. Such cases are marked.
+3. Better, worse. If the Holm-adjusted permutation p is below alpha, the sign of the difference decides.
+4. Undecided otherwise: neither a difference nor its absence has been shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+VerdictWord = Literal["better", "worse", "equivalent", "undecided"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A verdict, and why where it is not plain from the numbers."""
+
+    verdict: VerdictWord
+    reason: str = ""
+    withheld: bool = False
+    significant_below_margin: bool = False
+
+
+def decide(
+    *,
+    difference: float | None,
+    p_adjusted: float | None,
+    equivalent: bool,
+    alpha: float,
+    withheld: Sequence[str] = (),
+) -> Decision:
+    """Apply the rules of this module to one comparison.
+
+    Args:
+        difference: Mean of the arm minus mean of the control, or None.
+        p_adjusted: Holm-adjusted p, or None where there are too few seeds to test.
+        equivalent: Whether two one-sided tests place the difference inside the margin.
+        alpha: Error rate over the comparisons of the study.
+        withheld: Why no verdict may be given; empty for a clean comparison.
+    """
+    if withheld:
+        return Decision(verdict="undecided", reason="; ".join(withheld), withheld=True)
+    if difference is None or p_adjusted is None:
+        return Decision(verdict="undecided", reason="at least two seeds per arm are needed", withheld=True)
+    significant = p_adjusted < alpha
+    if equivalent:
+        reason = "the difference is significant but too small to matter" if significant else ""
+        return Decision(verdict="equivalent", reason=reason, significant_below_margin=significant)
+    if significant:
+        return Decision(verdict="better" if difference > 0 else "worse")
+    return Decision(verdict="undecided", reason="neither a difference nor equivalence is shown with these seeds")

@@ -1,0 +1,160 @@
+"""Measure what fairsweep costs per trial, next to a bare pool of processes and to plain Ray Tune with MLflow.
+
+The same 64 short trainings run three ways, two at a time, in one go. What counts is the time per trial after start-up,
+i.e. from the end of the eighth trial (by then every process has imported torch and made its data) to the end of the
+last one; for fairsweep also to the moment when MLflow has every result.
+
+Run with: make bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import sweeps.cli  # noqa: F401 (sets the environment that the command line sets)
+from sweeps.launching import prepared
+from sweeps.loading import validate_study
+from sweeps.places import Places
+from sweeps.protocol import Outcome, Protocol
+from sweeps.spec import Study
+from sweeps.trial import Job, job_for, run_to_end
+
+PROCESSES = 2
+START_UP_TRIALS = 8
+
+
+def bench_study(trials: int, updates: int, name: str) -> Study:
+    """Return a study of `trials` trials of `updates` updates each: two arms, two confirm seeds."""
+    return validate_study(
+        {
+            "study": name,
+            "workloads": [{"name": "mnist1d-conv", "dataset": "mnist1d", "network": "conv1d"}],
+            "budgets": {"updates": [updates]},
+            "search": {"peak_lr": {"log": [0.01, 0.1]}},
+            "arms": {"cosine": {"schedule": "cosine", "search": {}}, "linear": {"schedule": "linear", "search": {}}},
+            "tuning": {"draws": trials // 2 - 2},
+            "confirm": {"seeds": 2},
+        },
+        "bench",
+    )
+
+
+def jobs_of(study: Study) -> list[Job]:
+    """Return the jobs of the whole study, confirm trials included (of whichever draw comes first: the cost is the same)."""
+    protocol, jobs = Protocol(study), []
+    while trial := protocol.next_trial():
+        jobs.append(job_for(study, trial))
+        protocol.record(Outcome(key=trial.key, kind="finished", validation=0.0))
+    return jobs
+
+
+def _prepare_worker() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _run(job: Job) -> str:
+    return run_to_end(job).trial.key
+
+
+def pool_seconds(jobs: list[Job]) -> float:
+    """Run the jobs in a bare pool of processes and return the seconds per trial after start-up."""
+    with multiprocessing.get_context("spawn").Pool(PROCESSES, _prepare_worker) as pool:
+        return _after_start_up(pool.imap_unordered(_run, jobs))
+
+
+def _after_start_up(ends: Iterator[object]) -> float:
+    times = [time.perf_counter() for _ in ends]
+    return (times[-1] - times[START_UP_TRIALS - 1]) / (len(times) - START_UP_TRIALS)
+
+
+def fairsweep_seconds(study: Study, home: Path) -> tuple[float, float]:
+    """Launch the study and return the seconds per trial after start-up, without and with delivery to MLflow."""
+    places = Places.from_environment({"FAIRSWEEP_HOME": str(home)})
+    ends: list[float] = []
+    with prepared(study, places) as launch:
+        count = launch.board.add
+
+        def note_time(*arguments: object) -> None:
+            ends.append(time.perf_counter())
+            count(*arguments)  # type: ignore[arg-type]
+
+        launch.board.add = note_time  # type: ignore[method-assign]
+        launch.run(max_concurrent=PROCESSES)
+        trained = ends[-1]
+        launch.recorder.flush(60)
+        delivered = time.perf_counter() if launch.recorder.waiting else max(launch.recorder.last_delivery, trained)
+    started, number = ends[START_UP_TRIALS - 1], len(ends) - START_UP_TRIALS
+    return (trained - started) / number, (delivered - started) / number
+
+
+def plain_tune_seconds(jobs: list[Job], folder: Path) -> float:
+    """Run the jobs as a function trainable with Ray's own MLflow callback; return the seconds per trial."""
+    import ray
+    from ray import tune
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    def trainable(config: dict[str, int]) -> None:
+        from models.training import train
+
+        job = jobs[config["index"]]
+        for progress in train(job.training):
+            tune.report({"validation": progress.validation, "train_loss": progress.train_loss})
+
+    ends: list[float] = []
+
+    class Clock(tune.Callback):
+        def on_trial_complete(self, **_: object) -> None:
+            ends.append(time.perf_counter())
+
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, num_cpus=PROCESSES)
+    try:
+        tune.Tuner(
+            tune.with_resources(trainable, {"cpu": 1}),
+            param_space={"index": tune.grid_search(list(range(len(jobs))))},
+            run_config=tune.RunConfig(
+                storage_path=str(folder / "ray"),
+                verbose=0,
+                callbacks=[MLflowLoggerCallback(f"sqlite:///{folder / 'plain.db'}", experiment_name="plain"), Clock()],
+            ),
+        ).fit()
+    finally:
+        ray.shutdown()
+    return (ends[-1] - ends[START_UP_TRIALS - 1]) / (len(ends) - START_UP_TRIALS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--updates", type=int, default=150)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--plain-trials", type=int, default=16, help="trials of the plain Ray Tune run; 0 leaves it out")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fairsweep-bench-") as folder:
+        study = bench_study(options.trials, options.updates, "bench")
+        jobs = jobs_of(study)
+        for number in range(options.rounds):
+            bare = pool_seconds(jobs)
+            named = study.model_copy(update={"study": f"bench-{number}"})
+            trained, delivered = fairsweep_seconds(named, Path(folder))
+            print(
+                f"round {number + 1}: bare pool {bare:.3f} s/trial; fairsweep {trained:.3f} ({trained / bare:.2f} x), "
+                f"recorded in MLflow {delivered:.3f} ({delivered / bare:.2f} x)",
+                flush=True,
+            )
+        if options.plain_trials:
+            short = [replace(job) for job in jobs[: options.plain_trials]]
+            plain = plain_tune_seconds(short, Path(folder))
+            print(f"plain Ray Tune with its MLflow callback: {plain:.3f} s/trial ({plain / bare:.1f} x)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
