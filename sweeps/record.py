@@ -16,6 +16,7 @@ _MAX_ERROR_CHARACTERS = 7900  # MLflow takes tags of at most 8000
 def record_of(result: TrialResult) -> dict[str, Any]:
     """Return a trial's result as plain JSON values, under the names of `analysis.layout`."""
     trial = result.trial
+    budget, index = trial.cell.budget, "draw" if trial.phase == "tune" else "seed"  # MLflow's list cuts long names
     params = {
         layout.PARAM_ARM: trial.arm,
         layout.PARAM_BUDGET: str(trial.cell.budget.amount),
@@ -27,7 +28,7 @@ def record_of(result: TrialResult) -> dict[str, Any]:
     }
     return {
         "trial_key": trial.key,
-        "run_name": f"{trial.arm} {trial.cell.budget.label} {trial.phase} {trial.index}",
+        "run_name": f"{trial.arm} {budget.amount}{'ep' if budget.unit == 'epochs' else 'up'} {index} {trial.index}",
         "kind": result.kind,
         "validation": result.outcome.validation,
         "start_ms": int(result.started_at * 1000),

@@ -31,7 +31,7 @@ from sweeps.record import record_of
 from sweeps.spec import Study
 from sweeps.spool import Spool
 from sweeps.trial import TrialResult
-from sweeps.views import SharedView, StudyOutline, study_views
+from sweeps.views import RUN_COLOR, SharedView, StudyOutline, arm_colors, study_views
 
 _TROUBLE = (MlflowException, RequestException, SQLAlchemyError, OSError)
 _MAX_ENTITIES_PER_BATCH = 1000
@@ -73,6 +73,7 @@ class Recorder:
         self._places = places
         self._client = connect(places)
         self._spool = Spool(places.spool(study.study))
+        self._colours = arm_colors(list(study.arms), study.control)
         self._known: dict[str, _Known] = {}
         self._recorded: list[Outcome] = []
         self._wake = threading.Condition()
@@ -256,7 +257,8 @@ class Recorder:
         if known is not None and known.status == "RUNNING":
             run_id = known.run_id
         else:
-            tags = {**record["tags"], "mlflow.parentRunId": self.study_run_id}
+            colour = self._colours.get(record["tags"][layout.ARM], "")
+            tags = {**record["tags"], "mlflow.parentRunId": self.study_run_id, RUN_COLOR: colour}
             run = self._client.create_run(
                 self.experiment_id, start_time=record["start_ms"], tags=tags, run_name=record["run_name"]
             )

@@ -11,7 +11,9 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,8 +47,8 @@ REPORT_SECONDS = 5.0
 #: How often a trial is started again when its process dies.
 MAX_RESTARTS = 1
 
-#: A Ray worker gives freed memory back at once and faults it in again at the next batch: 12,000 page faults and 7 % of the
-#: time of a 0.3 s trial, against none in a bare process. These make it keep what it will need again.
+#: A Ray worker gives freed memory back at once and faults it in again at the next batch: 12,000 page faults and 7 % of
+#: the time of a 0.3 s trial, against none in a bare process. These make it keep what it will need again.
 _WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 
 _JOB, _RESULT, _PROGRESS = "job", "result", "progress"
@@ -167,7 +169,7 @@ class KeepActors(FIFOScheduler):
     """
 
     def __init__(self, slots: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._slots = slots
         self._kept = False
 
@@ -251,6 +253,7 @@ def _cluster(address: str) -> Iterator[None]:
         "runtime_env": {"env_vars": _WORKER_ENVIRONMENT},
     }
     temporary: Path | None = None
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if address == "local":
             _provide_token()
@@ -266,6 +269,8 @@ def _cluster(address: str) -> Iterator[None]:
             shutil.rmtree(temporary, ignore_errors=True)
         raise ClusterError(f"no Ray cluster at --address {address}: {' '.join(str(error).split())[:300]}") from error
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray has set its own, which ends the process at once
         yield
     finally:
         ray.shutdown()

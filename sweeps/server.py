@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.errors import FairsweepError
+
 HOST = "127.0.0.1"
 PREFERRED_PORT = 5000
 
@@ -29,7 +31,7 @@ _ENVIRONMENT = {
 }
 
 
-class ServerError(RuntimeError):
+class ServerError(FairsweepError):
     """Report that the MLflow server did not start or ended by itself, with the last lines of its log."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from importlib.metadata import version
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -63,6 +65,7 @@ def main() -> None:
     Exit codes: 0 done, 1 something failed (some trials, or a service), 2 bad input, 130 interrupted.
     """
     debug = "--debug" in sys.argv
+    signal.signal(signal.SIGTERM, _interrupt)  # an orderly end, as after Ctrl-C
     try:
         app(standalone_mode=True)
     except FairsweepError as error:
@@ -80,6 +83,10 @@ def main() -> None:
         err.print(f"[bold red]internal error:[/] {_escaped(text)}", soft_wrap=True, highlight=False)
         err.print("Run it again with --debug before the command for the traceback.")
         sys.exit(1)
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _escaped(text: str) -> str:

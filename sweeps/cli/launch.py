@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections import Counter
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -43,7 +41,6 @@ def launch(
     """Run a study, or resume it: trials that have ended are not run again."""
     loaded = load_study(study, overrides or ())
     places = Places.from_environment()
-    signal.signal(signal.SIGTERM, _interrupt)
     with err.status("starting ..."):
         # Ray and torch take seconds to import, which a mistake in a study file should not cost.
         from sweeps.launching import prepared  # noqa: PLC0415
@@ -73,8 +70,8 @@ def launch(
 def _finish(undelivered: int, errors: list[str], study: Study, places: Places) -> None:
     if undelivered:
         raise FairsweepError(
-            f"{undelivered} results wait in {places.spool(study.study)} because MLflow at {places.tracking_uri} does not "
-            "take them. Nothing is lost: launch again when it does, and they are delivered first."
+            f"{undelivered} results wait in {places.spool(study.study)} because MLflow at {places.tracking_uri} does "
+            "not take them. Nothing is lost: launch again when it does, and they are delivered first."
         )
     for error, count in Counter(_last_line(error) for error in errors).most_common(3):
         err.print(f"[red]{count} trials failed:[/] {error}", soft_wrap=True)
@@ -94,10 +91,6 @@ def _slots(study: Study, max_concurrent: int | None) -> int:
     """Estimate the trials at a time, for the time left."""
     fit = max(1, int((os.cpu_count() or 1) / study.resources.cpu))
     return min(fit, max_concurrent or fit)
-
-
-def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def plan(study: StudyArgument, overrides: SetOption = None) -> None:
@@ -124,9 +117,8 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     total, updates = done.total, sum(p.updates for p in plans)
     slots = _slots(loaded, None)
     out.print(
-        f"\n{total.planned} trials, {amount(updates)} updates: about {duration(hours)} of training one trial at a time,\n"
-        f"{duration(hours / slots)} on this machine with {slots} at a time. "
-        f"{total.ended} trials are done.",
+        f"\n{total.planned} trials, {amount(updates)} updates: about {duration(hours)} of training, "
+        f"{duration(hours / slots)} with {slots} trials at a time on this machine. {total.ended} trials are done.",
         soft_wrap=True,
     )
     out.print(f"Run it with: fairsweep launch {study}", style="dim", soft_wrap=True)

@@ -16,10 +16,11 @@ from sweeps.cli.progress import tally_table
 from sweeps.cli.verdict import print_report
 from sweeps.errors import InputError
 from sweeps.places import Places
+from sweeps.spec import Study
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, Run
 
 RecordedStudy = Annotated[str | None, typer.Argument(help="Name of a recorded study; all of them by default.")]
 
@@ -74,7 +75,7 @@ def ui(
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the comparison in a browser.")] = True,
 ) -> None:
     """Serve MLflow on this machine and link to the comparison view of a study."""
-    from sweeps.recording import connect, find_study, recorded_studies, study_run  # noqa: PLC0415
+    from sweeps.recording import connect, find_study, recorded_studies, recorded_study, study_run  # noqa: PLC0415
     from sweeps.server import needs_server, serve  # noqa: PLC0415
 
     places = Places.from_environment()
@@ -82,10 +83,10 @@ def ui(
     experiments = [find_study(client, study)] if study else recorded_studies(client)
     if not experiments:
         raise InputError(f"no study is recorded in {places.tracking_uri} yet; launch one first.")
-    links = []
-    for experiment in experiments:
-        run = study_run(client, experiment.experiment_id)
-        links.append((str(experiment.name), str(experiment.experiment_id), run.info.run_id if run else ""))
+    links = [
+        (str(e.name), str(e.experiment_id), recorded_study(client, e), study_run(client, e.experiment_id))
+        for e in experiments
+    ]
     if not needs_server(places.tracking_uri):
         _print_links(places.tracking_uri, links, browser)
         return
@@ -99,17 +100,17 @@ def ui(
         server.wait()
 
 
-def _print_links(base_url: str, studies: list[tuple[str, str, str]], browser: bool) -> None:
-    from sweeps.views import COMPARISON, SEARCH, report_url, view_url  # noqa: PLC0415
+def _print_links(base_url: str, studies: list[tuple[str, str, Study, Run | None]], browser: bool) -> None:
+    from sweeps.recording import views_of  # noqa: PLC0415
+    from sweeps.views import COMPARISON, report_url, view_url  # noqa: PLC0415
 
-    for name, experiment_id, run_id in studies:
-        comparison = view_url(base_url, experiment_id, COMPARISON)
-        out.print(f"[bold]{name}[/]")
-        for label, url in (
-            ("comparison", comparison),
-            ("search", view_url(base_url, experiment_id, SEARCH)),
-            ("report", report_url(base_url, experiment_id, run_id)),
-        ):
-            out.print(f"  {label:<11}{url}", soft_wrap=True, markup=False)
+    for name, experiment_id, study, run in studies:
+        out.print(f"\n[bold]{name}[/]")
+        for view in views_of(study):
+            out.print(f"{view.title}:", markup=False)
+            out.print(f"  {view_url(base_url, experiment_id, view.key)}", soft_wrap=True, markup=False)
+        if run is not None:
+            out.print("Report:")
+            out.print(f"  {report_url(base_url, experiment_id, str(run.info.run_id))}", soft_wrap=True, markup=False)
     if browser:
         webbrowser.open(view_url(base_url, studies[0][1], COMPARISON))

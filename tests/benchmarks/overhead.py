@@ -47,7 +47,7 @@ def bench_study(trials: int, updates: int, name: str) -> Study:
 
 
 def jobs_of(study: Study) -> list[Job]:
-    """Return the jobs of the whole study, confirm trials included (of whichever draw comes first: the cost is the same)."""
+    """Return the jobs of the whole study; which draw is confirmed does not matter here, the cost is the same."""
     protocol, jobs = Protocol(study), []
     while trial := protocol.next_trial():
         jobs.append(job_for(study, trial))
@@ -136,7 +136,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--updates", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--plain-trials", type=int, default=16, help="trials of the plain Ray Tune run; 0 leaves it out")
+    parser.add_argument(
+        "--plain-trials", type=int, default=16, help="trials of the plain Ray Tune run; 0 leaves it out"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fairsweep-bench-") as folder:
         study = bench_study(options.trials, options.updates, "bench")

@@ -126,12 +126,25 @@ def test_a_mistake_is_named_with_its_remedy(change: dict[str, Any], place: str, 
             "got [0.5, 0.2]",
         ),
         (
-            {"schedule": "cosine", "as_published": True, "settings": {"peak_lr": 1}, "search": {"final_factor": {"float": [0, 1]}}},
+            {
+                "schedule": "cosine",
+                "as_published": True,
+                "settings": {"peak_lr": 1},
+                "search": {"final_factor": {"float": [0, 1]}},
+            },
             "arms.x.search",
             "must be empty",
         ),
-        ({"schedule": "cosine", "search": {"final_factor": {"uniform": [0, 1]}}}, "arms.x.search.final_factor", "float"),
-        ({"schedule": "cosine", "search": {"final_factor": {"choice": []}}}, "arms.x.search.final_factor", "at least one"),
+        (
+            {"schedule": "cosine", "search": {"final_factor": {"uniform": [0, 1]}}},
+            "arms.x.search.final_factor",
+            "float",
+        ),
+        (
+            {"schedule": "cosine", "search": {"final_factor": {"choice": []}}},
+            "arms.x.search.final_factor",
+            "at least one",
+        ),
     ],
 )
 def test_a_mistake_in_an_arm_is_named(arm: dict[str, Any], place: str, words: str) -> None:
@@ -196,13 +209,35 @@ def test_shipped_studies_point_to_the_schema_and_it_is_current(name: str) -> Non
 def test_the_hash_covers_the_rules_and_nothing_else() -> None:
     study = tiny_study()
     assert study.protocol_hash() == tiny_study(resources={"cpu": 2}, question="Why?").protocol_hash()
-    for change in ({"alpha": 0.01}, {"targets": [0.5]}, {"tuning": {"draws": 4}}, {"equivalence_margin": 0.1}, {"seed": 1}):
+    for change in (
+        {"alpha": 0.01},
+        {"targets": [0.5]},
+        {"tuning": {"draws": 4}},
+        {"equivalence_margin": 0.1},
+        {"seed": 1},
+    ):
         assert study.protocol_hash() != tiny_study(**change).protocol_hash()
 
 
 def _mutate(data: Any, random_: random.Random) -> Any:
     """Damage one random place of a study."""
-    junk: list[Any] = [None, -1, 0, 1e400, float("nan"), "", "x" * 300, [], {}, [[]], True, {"log": [1]}, "0", 10**30, "né"]
+    junk: list[Any] = [
+        None,
+        -1,
+        0,
+        1e400,
+        float("nan"),
+        "",
+        "x" * 300,
+        [],
+        {},
+        [[]],
+        True,
+        {"log": [1]},
+        "0",
+        10**30,
+        "né",
+    ]
     place, path = data, []
     while isinstance(place, dict | list) and place:
         key = random_.choice(list(place) if isinstance(place, dict) else range(len(place)))

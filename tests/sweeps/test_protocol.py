@@ -93,7 +93,7 @@ def test_confirm_trials_use_the_settings_of_the_winner() -> None:
 
 
 def test_confirm_trials_start_when_their_cell_is_tuned_and_interleave_the_arms() -> None:
-    order = [trial for trial in run_all(Protocol(tiny_study()), width=1)]
+    order = run_all(Protocol(tiny_study()), width=1)
     first = [trial for trial in order if trial.cell == order[0].cell]
     assert [trial.phase for trial in first] == ["tune"] * 6 + ["confirm"] * 6
     assert order[:12] == first  # no barrier over cells: confirming goes before tuning the next cell
@@ -138,9 +138,7 @@ def test_a_failed_draw_blocks_its_cell_until_it_has_run() -> None:
         if trial.key != trial_key(cells(study)[0], "cosine", "tune", 0, 1):
             again.record(finish(trial))
     rest = run_all(again)
-    assert {trial.key for trial in rest} == everything(study) - {
-        trial.key for trial in ran if trial.key != rest[0].key
-    }
+    assert {trial.key for trial in rest} == everything(study) - {trial.key for trial in ran if trial.key != rest[0].key}
 
 
 def test_replicated_searches_draw_anew_and_confirm_their_own_winners() -> None:

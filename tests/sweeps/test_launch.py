@@ -1,0 +1,253 @@
+"""The whole path through the command line, on a real local Ray cluster and a real MLflow store."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from analysis.results import read_study
+from sweeps.loading import validate_study
+from sweeps.protocol import planned_trials, trial_key
+from tests.sweeps.studies import tiny_data
+
+pytestmark = pytest.mark.cluster
+
+
+def write_study(folder: Path, **changes: Any) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump({**tiny_data(), **changes}), encoding="utf-8")
+    return path
+
+
+def environment(home: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "FAIRSWEEP", "RAY_", "COLUMNS"))}
+    return {**kept, "FAIRSWEEP_HOME": str(home), "HOME": str(home), "COLUMNS": "80"}
+
+
+def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweeps.cli", *arguments],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def fairsweep(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    process = start(home, *arguments)
+    out, err = process.communicate(timeout=200)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def uri(home: Path) -> str:
+    return f"sqlite:///{home / 'mlflow.db'}"
+
+
+def tables(home: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the results without what depends on time or ids."""
+    record = read_study(uri(home), "tiny", curve_phases=("tune", "confirm"))
+    return tuple(
+        table.drop(columns=["run_id", "train_seconds"]).reset_index(drop=True)
+        for table in (record.trials, record.evaluations)
+    )
+
+
+def without_times_and_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        dropped = {"run_ids", "provenance"}
+        return {
+            k: without_times_and_ids(v) for k, v in value.items() if k not in dropped and not k.endswith("_seconds")
+        }
+    return [without_times_and_ids(item) for item in value] if isinstance(value, list) else value
+
+
+def report_of(home: Path) -> Any:
+    return without_times_and_ids(json.loads((home / "reports" / "tiny" / "report.json").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A tiny study, launched once and undisturbed."""
+    home = tmp_path_factory.mktemp("finished")
+    return home, fairsweep(home, "launch", str(write_study(home)))
+
+
+def test_a_launch_runs_every_planned_trial_and_ends_with_the_verdicts(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    home, done = finished
+    assert done.returncode == 0, done.stderr
+    study = validate_study(tiny_data(), "tiny")
+    keys = Counter(read_study(uri(home), "tiny").trials["trial_key"])
+    assert keys == Counter(trial_key(*planned) for planned in planned_trials(study))
+    assert "control" in done.stdout
+    assert re.search(r"better|worse|equivalent|undecided", done.stdout)
+    assert "report.html" in done.stdout
+    assert "fairsweep ui tiny" in done.stdout
+    assert (home / "reports" / "tiny" / "report.html").stat().st_size > 10_000
+
+
+def test_a_launch_is_quiet_about_its_machinery(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, done = finished
+    noise = re.compile(r"WARNING|INFO|alembic|ray::|\(pid=|View run|Deprecat|raylet|it/s\]")
+    assert not noise.search(done.stdout + done.stderr), done.stdout + done.stderr
+    assert max(len(line) for line in done.stdout.splitlines() if "/" not in line) <= 80
+
+
+def test_a_launch_leaves_no_scratch_files_and_no_token(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    home, _ = finished
+    assert not (home / "scratch" / "tiny").exists()
+    assert not (home / ".ray" / "auth_token").exists()
+    assert not list((home / "spool" / "tiny").glob("*.json"))
+
+
+def test_launching_a_finished_study_again_runs_nothing(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    home, _ = finished
+    before = tables(home)
+    again = fairsweep(home, "launch", str(home / "tiny.yaml"))
+    assert again.returncode == 0, again.stderr
+    assert "24 of 24 trials are done" in again.stdout
+    for table, other in zip(before, tables(home), strict=True):
+        pd.testing.assert_frame_equal(table, other)
+
+
+def test_a_launch_under_changed_rules_is_refused(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    home, _ = finished
+    refused = fairsweep(home, "launch", str(home / "tiny.yaml"), "--set", "alpha=0.01")
+    assert refused.returncode == 2
+    assert "alpha was 0.05, is 0.01" in refused.stderr
+
+
+def test_the_same_study_again_gives_the_same_report(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    home, _ = finished
+    assert fairsweep(tmp_path, "launch", str(write_study(tmp_path)), "--max-concurrent", "1").returncode == 0
+    assert report_of(tmp_path) == report_of(home)
+
+
+def running_trials(home: Path) -> int:
+    """Count what a launch has recorded so far, delivered or in the spool."""
+    import sqlite3
+
+    try:
+        with sqlite3.connect(f"file:{home / 'mlflow.db'}?mode=ro", uri=True) as database:
+            sql = "select count(*) from runs join tags using (run_uuid) where key = ? and status = 'FINISHED'"
+            return int(database.execute(sql, ("fairsweep.trial_key",)).fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def wait_for_trials(home: Path, process: subprocess.Popen[str], number: int) -> None:
+    deadline = time.monotonic() + 120
+    while running_trials(home) < number:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no trials in time"
+        time.sleep(0.05)
+
+
+#: Long enough to be stopped in the middle, and the same results as any other run of it.
+SLOW = {"budgets": {"updates": [150, 300]}, "tuning": {"draws": 4}}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("undisturbed")
+    assert fairsweep(home, "launch", str(write_study(home, **SLOW))).returncode == 0
+    return home
+
+
+@pytest.mark.parametrize("after", [1, 9])
+def test_a_launch_killed_in_the_middle_resumes_to_the_same_results(
+    undisturbed: Path, tmp_path: Path, after: int
+) -> None:
+    path = write_study(tmp_path, **SLOW)
+    killed = start(tmp_path, "launch", str(path))
+    wait_for_trials(tmp_path, killed, after)
+    killed.kill()
+    killed.communicate()
+    assert 0 < running_trials(tmp_path) < 28
+
+    resumed = fairsweep(tmp_path, "launch", str(path))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Resuming study tiny" in resumed.stdout
+    for table, other in zip(tables(undisturbed), tables(tmp_path), strict=True):
+        pd.testing.assert_frame_equal(table, other)
+    assert Counter(tables(tmp_path)[0]["trial_key"]).most_common(1)[0][1] == 1
+    assert report_of(tmp_path) == report_of(undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_launch_exits_with_130_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+    path = write_study(tmp_path, **SLOW)
+    process = start(tmp_path, "launch", str(path))
+    wait_for_trials(tmp_path, process, 2)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "go on with: fairsweep launch" in err
+    assert "Traceback" not in err
+    assert not list((tmp_path / "spool" / "tiny").glob("*.json"))  # delivered before the end
+
+
+def test_trials_that_fail_are_reported_and_run_again_by_the_next_launch(tmp_path: Path) -> None:
+    # Batch norm cannot train on batches of one: torch raises in the first update of every trial.
+    workload = {
+        "name": "digits-mlp",
+        "dataset": "digits",
+        "network": "mlp",
+        "network_settings": {"batch_norm": True},
+        "batch_size": 1,
+    }
+    path = write_study(tmp_path, workloads=[workload])
+    for launches in (1, 2):
+        done = fairsweep(tmp_path, "launch", str(path))
+        assert done.returncode == 1, done.stderr
+        assert "12 trials failed: ValueError: Expected more than 1 value per channel" in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr
+        runs = MlflowClient(uri(tmp_path)).search_runs(["1"], "tags.`fairsweep.outcome` = 'failed'")
+        assert len(runs) == 12 * launches
+    report = json.loads((tmp_path / "reports" / "tiny" / "report.json").read_text(encoding="utf-8"))
+    assert {row["verdict"] for row in report["comparisons"]} == {"undecided"}
+
+
+def test_a_data_set_that_is_not_there_is_named_before_anything_starts(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    workload = {"name": "mnist-mlp", "dataset": "mnist", "network": "mlp", "data_root": str(data)}
+    missing = fairsweep(tmp_path, "launch", str(write_study(tmp_path, workloads=[workload])))
+    assert missing.returncode == 2
+    assert str(data) in missing.stderr
+    assert "Traceback" not in missing.stderr
+
+
+def test_a_request_that_no_machine_here_can_meet_fails_at_once(tmp_path: Path) -> None:
+    refused = fairsweep(tmp_path, "launch", str(write_study(tmp_path, resources={"cpu": 1000})))
+    assert refused.returncode == 1
+    assert "one trial needs 1000 CPU" in refused.stderr
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:8265"])
+def test_an_address_that_is_none_is_refused(tmp_path: Path, address: str) -> None:
+    refused = fairsweep(tmp_path, "launch", str(write_study(tmp_path)), "--address", address)
+    assert refused.returncode == 2
+    assert "--address must be local, auto, or HOST:PORT" in refused.stderr
