@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,47 +13,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 from mlflow import MlflowClient
 
 from analysis.results import read_study
 from sweeps.loading import validate_study
 from sweeps.protocol import planned_trials, trial_key
+from tests.commands import fairsweep, start, uri, write_study
 from tests.sweeps.studies import tiny_data
 
 pytestmark = pytest.mark.cluster
-
-
-def write_study(folder: Path, **changes: Any) -> Path:
-    path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump({**tiny_data(), **changes}), encoding="utf-8")
-    return path
-
-
-def environment(home: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "FAIRSWEEP", "RAY_", "COLUMNS"))}
-    return {**kept, "FAIRSWEEP_HOME": str(home), "HOME": str(home), "COLUMNS": "80"}
-
-
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "sweeps.cli", *arguments],
-        env=environment(home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def fairsweep(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    process = start(home, *arguments)
-    out, err = process.communicate(timeout=200)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-
-def uri(home: Path) -> str:
-    return f"sqlite:///{home / 'mlflow.db'}"
 
 
 def tables(home: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -188,5 +188,5 @@ def test_a_server_that_does_not_answer_is_named_in_seconds(
         tracking_uri="http://127.0.0.1:9",
         artifact_root=None,
     )
-    with pytest.raises(TrackerError, match="MLflow at http://127.0.0.1:9"):
+    with pytest.raises(TrackerError, match=r"MLflow at http://127.0.0.1:9"):
         Recorder(study, dead).open({})

@@ -122,7 +122,10 @@ def check_search(page: Page, url: str, *, axes: Sequence[str], scattered: Sequen
     )
     assert set(charts) == expected
     assert {title: charts[title].points for title in scatters} == dict.fromkeys(scatters, draws)
-    assert charts[PARALLEL].axes == [*axes, layout.FINAL_VALIDATION]
+    shown = charts[PARALLEL].axes
+    assert shown[:-1] == list(axes), shown
+    # The page shortens long names where there are many axes.
+    assert shown[-1].startswith("final/"), shown
     assert charts[PARALLEL].painted
 
 

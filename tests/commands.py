@@ -1,0 +1,45 @@
+"""Run the command line as a user does: in a process of its own, with a home of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.sweeps.studies import tiny_data
+
+
+def write_study(folder: Path, **changes: Any) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump({**tiny_data(), **changes}), encoding="utf-8")
+    return path
+
+
+def environment(home: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "FAIRSWEEP", "RAY_", "COLUMNS"))}
+    return {**kept, "FAIRSWEEP_HOME": str(home), "HOME": str(home), "COLUMNS": "80"}
+
+
+def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweeps.cli", *arguments],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def fairsweep(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    process = start(home, *arguments)
+    out, err = process.communicate(timeout=200)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def uri(home: Path) -> str:
+    return f"sqlite:///{home / 'mlflow.db'}"

@@ -1,0 +1,130 @@
+"""Commands that start no cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from sweeps.cli import main
+from sweeps.loading import load_study, shipped_studies
+from sweeps.yaml_reader import read_yaml
+from tests.sweeps.studies import tiny_data
+
+
+class Cli:
+    """Run the command line in this process; keep what it wrote and its exit code."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str) -> int:
+        self._monkeypatch.setattr(sys, "argv", ["fairsweep", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        self.out, self.err = self._capsys.readouterr()
+        return int(exit_.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def cli(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    monkeypatch.setenv("FAIRSWEEP_HOME", str(home))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    return Cli(monkeypatch, capsys)
+
+
+def test_plan_shows_what_would_run_and_runs_nothing(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_data()), encoding="utf-8")
+    assert cli("plan", str(path)) == 0
+    assert "24 trials" in cli.out
+    assert "cosine (control)" in cli.out
+    assert "digits-mlp 8 updates" in cli.out
+    assert "0 trials are done" in " ".join(cli.out.split())
+    assert cli("status") == 0
+    assert "tiny" not in cli.out
+
+
+def test_plan_honours_overrides(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_data()), encoding="utf-8")
+    assert cli("plan", str(path), "--set", "tuning.draws=5", "--set", "budgets.updates=[3]") == 0
+    assert "16 trials" in cli.out
+
+
+def test_init_writes_a_study_that_is_valid_and_points_to_its_schema(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "study.yaml"
+    assert cli("init", str(path)) == 0
+    assert load_study(str(path)).study == "my-study"
+    schema = json.loads((path.parent / "study.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(read_yaml(path.read_text(encoding="utf-8"), "study").data)
+    assert "$schema=./study.schema.json" in path.read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_init_overwrites_nothing_unless_forced(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("mine", encoding="utf-8")
+    assert cli("init", str(path)) == 2
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert "--force" in cli.err
+    assert cli("init", str(path), "--force") == 0
+
+
+def test_schema_accepts_the_shipped_studies_and_refuses_a_misspelt_key(cli: Cli) -> None:
+    assert cli("schema") == 0
+    validator = Draft202012Validator(json.loads(cli.out))
+    for path in shipped_studies().values():
+        study = read_yaml(path.read_text(encoding="utf-8"), str(path)).data
+        validator.validate(study)
+        assert not validator.is_valid({**study, "tunning": {"draws": 4}})
+        assert not validator.is_valid({**study, "arms": {"a": {"schedule": "cosin"}, "b": {"schedule": "cosine"}}})
+
+
+def test_studies_lists_the_shipped_ones_with_their_questions(cli: Cli) -> None:
+    assert cli("studies") == 0
+    assert set(shipped_studies()) == {"quickstart", "digits"}
+    assert all(name in cli.out for name in shipped_studies())
+
+
+def test_doctor_checks_versions_store_and_places(cli: Cli, home: Path) -> None:
+    assert cli("doctor") == 0
+    for word in ("python", "torch", "ray", "mlflow", "home", "tracking", "ray auth"):
+        assert word in cli.out
+
+
+def test_doctor_fails_where_results_cannot_be_written(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FAIRSWEEP_HOME", str(tmp_path / "file"))
+    assert cli("doctor") == 1
+    assert "set FAIRSWEEP_HOME" in " ".join(cli.out.split())
+
+
+@pytest.mark.parametrize("command", ["report", "status", "ui"])
+def test_an_unknown_study_is_bad_input(cli: Cli, command: str) -> None:
+    assert cli(command, "nothing-of-that-name") == 2
+    assert "nothing-of-that-name" in cli.err
+    assert "Traceback" not in cli.err
+
+
+@pytest.mark.parametrize("command", ["launch", "plan"])
+def test_a_study_that_is_not_there_is_bad_input(cli: Cli, command: str) -> None:
+    assert cli(command, "quickstrat") == 2
+    assert "did you mean quickstart?" in cli.err
+
+
+def test_no_arguments_show_the_help(cli: Cli) -> None:
+    assert cli() in {0, 2}
+    assert "launch" in cli.out + cli.err

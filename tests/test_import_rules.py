@@ -1,0 +1,60 @@
+"""The walls between the rooms: they stand, and a wrong import is noticed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("analysis", "models", "schedules", "sweeps")
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = Path(sys.executable).with_name("lint-imports")
+    environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200"}
+    return subprocess.run(
+        [command, "--no-cache"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_tree_keeps_its_rules(copy: Path) -> None:
+    done = lint(copy)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "planted"),
+    [
+        ("schedules/linear.py", "import numpy"),
+        ("schedules/linear.py", "import models"),
+        ("models/training.py", "import sweeps.spec"),
+        ("models/training.py", "import analysis.report"),
+        ("analysis/verdict.py", "import torch"),
+        ("analysis/report.py", "import mlflow"),
+        ("sweeps/protocol.py", "import ray"),
+        ("sweeps/protocol.py", "import mlflow"),
+        ("sweeps/recording.py", "import rich"),
+    ],
+)
+def test_a_planted_wrong_import_is_noticed(copy: Path, module: str, planted: str) -> None:
+    path = copy / module
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("from __future__ import annotations\n", f"from __future__ import annotations\n{planted}\n", 1)
+    )
+    done = lint(copy)
+    assert done.returncode != 0, done.stdout
+    assert "BROKEN" in done.stdout
