@@ -14,9 +14,9 @@ from sweeps.places import Places
 from sweeps.protocol import Protocol, Trial
 from sweeps.provenance import environment
 from sweeps.recording import Recorder
+from sweeps.recording.spool import exclusive
 from sweeps.runner import Observer, run_protocol
 from sweeps.spec import Study
-from sweeps.spool import exclusive
 from sweeps.trial import TrialResult
 
 #: How long a launch that has ended waits for a tracking server that takes nothing.

@@ -46,7 +46,7 @@ def test_the_tree_keeps_its_rules(copy: Path) -> None:
         ("analysis/report.py", "import mlflow"),
         ("sweeps/protocol.py", "import ray"),
         ("sweeps/protocol.py", "import mlflow"),
-        ("sweeps/recording.py", "import rich"),
+        ("sweeps/recording/recorder.py", "import rich"),
     ],
 )
 def test_a_planted_wrong_import_is_noticed(copy: Path, module: str, planted: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.errors import InputError
-from sweeps.spool import Spool, SpoolError, exclusive
+from sweeps.recording.spool import Spool, SpoolError, exclusive
 
 
 def test_records_come_back_in_the_order_they_were_put(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from analysis import layout
 from sweeps.protocol import Protocol, Trial
-from sweeps.record import record_of
+from sweeps.recording.record import record_of
 from sweeps.trial import failed_result, job_for, run_to_end
 from tests.sweeps.studies import tiny_study
 

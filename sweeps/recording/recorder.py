@@ -1,4 +1,4 @@
-"""Record a study in MLflow. The only module that writes there.
+"""Write a study to MLflow.
 
 Results go to a durable spool first and from there, by a background thread, to MLflow: a slow or dead tracking server
 never stops a trial and never loses one. Delivery is idempotent by trial key, so that every key is recorded once as
@@ -7,44 +7,41 @@ finished, whatever is killed when.
 
 from __future__ import annotations
 
-import json
-import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, ViewType
-from mlflow.exceptions import MlflowException
-from requests import RequestException
-from sqlalchemy.exc import SQLAlchemyError
+from mlflow.entities import Experiment, Metric, Param, Run
 
 from analysis import layout
-from sweeps.errors import FairsweepError, InputError, suggest
+from sweeps.errors import InputError
 from sweeps.places import Places
-from sweeps.protocol import Outcome, OutcomeKind, cells, planned_trials
-from sweeps.record import record_of
+from sweeps.protocol import Outcome, cells, planned_trials
+from sweeps.recording.record import record_of
+from sweeps.recording.spool import Spool
+from sweeps.recording.store import (
+    TROUBLE,
+    TrackerError,
+    connect,
+    explain,
+    find_study,
+    outcome_of,
+    read_artifact,
+    study_run,
+    trial_runs,
+)
 from sweeps.spec import Study
-from sweeps.spool import Spool
 from sweeps.trial import TrialResult
 from sweeps.views import RUN_COLOR, SharedView, StudyOutline, arm_colors, study_views
 
-_TROUBLE = (MlflowException, RequestException, SQLAlchemyError, OSError)
 _MAX_ENTITIES_PER_BATCH = 1000
 _FIRST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 15.0
 _STATUSES = ("FAILED", "RUNNING", "FINISHED")
-
-logging.getLogger("mlflow").setLevel(logging.ERROR)
-logging.getLogger("alembic").setLevel(logging.ERROR)
-
-
-class TrackerError(FairsweepError):
-    """MLflow cannot be reached or refuses."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,8 @@ class Recorder:
                 self._client.set_experiment_tag(self.experiment_id, view.tag, view.tag_value)
             for run in trial_runs(self._client, self.experiment_id):
                 self._remember(run)
-        except _TROUBLE as error:
-            raise TrackerError(_explain(self._places.tracking_uri, error)) from error
+        except TROUBLE as error:
+            raise TrackerError(explain(self._places.tracking_uri, error)) from error
         self._thread.start()
 
     def outcomes(self) -> list[Outcome]:
@@ -151,15 +148,15 @@ class Recorder:
         if not self._trouble:
             try:
                 self._client.set_terminated(self.study_run_id, "FINISHED" if done else "KILLED")
-            except _TROUBLE as error:
-                self._trouble = _explain(self._places.tracking_uri, error)
+            except TROUBLE as error:
+                self._trouble = explain(self._places.tracking_uri, error)
 
     def _remember(self, run: Run) -> None:
         key, known = run.data.tags.get(layout.TRIAL_KEY, ""), _Known(run.info.run_id, run.info.status)
         if key not in self._known or known.rank > self._known[key].rank:
             self._known[key] = known
         if known.status == "FINISHED":
-            self._recorded.append(_outcome(run))
+            self._recorded.append(outcome_of(run))
 
     def _experiment(self) -> str:
         name, study_hash = self._study.study, self._study.protocol_hash()
@@ -237,8 +234,8 @@ class Recorder:
                     delivered = True
                     self.last_delivery = time.perf_counter()
                 self._trouble, retry_seconds = "", _FIRST_RETRY_SECONDS
-            except _TROUBLE as error:
-                self._trouble = _explain(self._places.tracking_uri, error)
+            except TROUBLE as error:
+                self._trouble = explain(self._places.tracking_uri, error)
             with self._wake:
                 if self._closing and (self._trouble or not self.waiting):
                     return
@@ -289,81 +286,6 @@ def views_of(study: Study) -> tuple[SharedView, ...]:
     )
 
 
-def connect(places: Places) -> MlflowClient:
-    """Return a client of the tracking store.
-
-    Raises:
-        TrackerError: the store cannot be opened.
-    """
-    try:
-        places.home.mkdir(parents=True, exist_ok=True)
-        return MlflowClient(tracking_uri=places.tracking_uri)
-    except _TROUBLE as error:
-        raise TrackerError(_explain(places.tracking_uri, error)) from error
-
-
-def find_study(client: MlflowClient, name: str) -> Experiment:
-    """Return the experiment of the study called `name`.
-
-    Raises:
-        InputError: there is none; the studies there are, are named.
-        TrackerError: MLflow cannot be reached.
-    """
-    studies = {experiment.name: experiment for experiment in recorded_studies(client)}
-    if name in studies:
-        return studies[name]
-    known = f"Recorded are: {', '.join(sorted(studies))}." if studies else "None is recorded there yet."
-    raise InputError(f"no study {name!r} in {client.tracking_uri}{suggest(name, studies)}. {known}")
-
-
-def recorded_studies(client: MlflowClient) -> list[Experiment]:
-    """Return the experiments that are studies, by name.
-
-    Raises:
-        TrackerError: MLflow cannot be reached.
-    """
-    found: list[Experiment] = []
-    token = None
-    try:
-        while True:
-            page = client.search_experiments(max_results=1000, page_token=token)
-            found += [experiment for experiment in page if layout.EXPERIMENT_STUDY in experiment.tags]
-            token = page.token
-            if not token:
-                return sorted(found, key=lambda experiment: str(experiment.name))
-    except _TROUBLE as error:
-        raise TrackerError(_explain(client.tracking_uri, error)) from error
-
-
-def study_run(client: MlflowClient, experiment_id: str) -> Run | None:
-    """Return the study run of an experiment, or None."""
-    runs = client.search_runs([experiment_id], f"tags.`{layout.ROLE}` = '{layout.ROLE_STUDY}'", max_results=1)
-    return runs[0] if runs else None
-
-
-def trial_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    """Yield the runs of all recorded trials, unfinished ones included."""
-    token = None
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            f"tags.`{layout.ROLE}` = '{layout.ROLE_TRIAL}'",
-            ViewType.ACTIVE_ONLY,
-            max_results=5000,
-            page_token=token,
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def read_artifact(client: MlflowClient, run_id: str, name: str) -> dict[str, Any]:
-    """Return the content of a JSON artifact."""
-    content: dict[str, Any] = json.loads(Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8"))
-    return content
-
-
 def record_report(places: Places, study: str, folder: Path, headline: str) -> tuple[str, str]:
     """Log a report to the study run and its headline as the experiment's note.
 
@@ -379,50 +301,9 @@ def record_report(places: Places, study: str, folder: Path, headline: str) -> tu
         client.log_artifacts(run.info.run_id, str(folder), layout.ARTIFACT_REPORT)
         client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", headline)
         client.set_tag(run.info.run_id, "mlflow.note.content", headline)
-    except _TROUBLE as error:
-        raise TrackerError(_explain(places.tracking_uri, error)) from error
+    except TROUBLE as error:
+        raise TrackerError(explain(places.tracking_uri, error)) from error
     return str(experiment.experiment_id), str(run.info.run_id)
-
-
-def recorded_study(client: MlflowClient, experiment: Experiment) -> Study:
-    """Return the study as it was recorded.
-
-    Raises:
-        InputError: the study run is missing.
-        TrackerError: MLflow cannot be reached.
-    """
-    try:
-        run = study_run(client, experiment.experiment_id)
-        if run is None:
-            raise InputError(f"experiment {experiment.name} has no study run; launch the study again to repair it.")
-        return Study.from_recorded(read_artifact(client, run.info.run_id, layout.ARTIFACT_STUDY))
-    except _TROUBLE as error:
-        raise TrackerError(_explain(client.tracking_uri, error)) from error
-
-
-def recorded_outcomes(client: MlflowClient, name: str) -> list[Outcome]:
-    """Return how the recorded trials of the study called `name` ended; nothing if it is not recorded.
-
-    Raises:
-        TrackerError: MLflow cannot be reached.
-    """
-    try:
-        experiment = client.get_experiment_by_name(name)
-        if experiment is None or layout.EXPERIMENT_STUDY not in experiment.tags:
-            return []
-        runs = trial_runs(client, experiment.experiment_id)
-        return [_outcome(run) for run in runs if run.info.status == "FINISHED"]
-    except _TROUBLE as error:
-        raise TrackerError(_explain(client.tracking_uri, error)) from error
-
-
-def _outcome(run: Run) -> Outcome:
-    kind = cast(OutcomeKind, run.data.tags[layout.OUTCOME])
-    return Outcome(
-        key=run.data.tags[layout.TRIAL_KEY],
-        kind=kind,
-        validation=run.data.metrics.get(layout.FINAL_VALIDATION),
-    )
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -430,8 +311,3 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
         pairs: Iterable[tuple[str, Any]] = value.items()
         return {k: v for key, item in pairs for k, v in _flat(item, f"{prefix}.{key}" if prefix else str(key)).items()}
     return {prefix: value}
-
-
-def _explain(uri: str, error: BaseException) -> str:
-    reason = " ".join(str(error).split())
-    return f"MLflow at {uri} does not answer as it should: {reason[:300]}"
