@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -11,8 +11,8 @@ from analysis.rules import Cell, Place, Rules
 
 TUNE = "tune"
 CONFIRM = "confirm"
-FINISHED = "finished"
 FAILED = "failed"
+FINISHED = "finished"
 SETTING_PREFIX = "setting."
 
 TRIAL_COLUMNS = {
@@ -67,6 +67,8 @@ class StudyRecord:
             are NaN where there is none. A key that occurs twice is kept twice, earliest run first.
         evaluations: One row per evaluation with the columns of ``EVALUATION_COLUMNS``, in order of updates
             within a trial.
+        failures: Attempts that ended without a result, by (workload, arm, phase); their trials were run again or are
+            missing from ``trials``.
         provenance: Where the record comes from; anything here may differ between two runs of the same study.
 
     Raises:
@@ -77,6 +79,7 @@ class StudyRecord:
     trials: pd.DataFrame
     evaluations: pd.DataFrame
     provenance: Mapping[str, str]
+    failures: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, table, columns in (

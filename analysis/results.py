@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,13 +94,19 @@ def read_study(tracking_uri: str, study: str, *, curve_phases: Collection[str] =
         raise StudyReadError(
             f"tracking_uri must name a store that answers; got {shown_uri} ({_reason(error)}). Is it running?"
         ) from error
-    unfinished = sum(is_trial(run) for run in runs) - len(finished)
+    unfinished = sum(is_trial(run) and run.info.status not in {"FINISHED", "FAILED"} for run in runs)
     return StudyRecord(
         rules=rules,
         trials=trials,
         evaluations=evaluations,
         provenance={**provenance, "unfinished_runs_left_out": str(unfinished)},
+        failures=Counter(_spender(run) for run in runs if is_trial(run) and run.info.status == "FAILED"),
     )
+
+
+def _spender(run: Run) -> tuple[str, str, str]:
+    tags = run.data.tags
+    return tags.get(layout.WORKLOAD, ""), tags.get(layout.ARM, ""), tags.get(layout.PHASE, "")
 
 
 def _without_credentials(text: str) -> str:

@@ -26,7 +26,8 @@ def ledger_rows(record: StudyRecord) -> tuple[LedgerRow, ...]:
                     updates_run=int(spent["updates"].sum()),
                     train_seconds=finite_or_none(spent["train_seconds"].sum(min_count=min(len(spent), 1))),
                     diverged=int(spent["diverged"].sum()),
-                    failed=int((spent["outcome"] == FAILED).sum()),
+                    failed=int((spent["outcome"] == FAILED).sum())
+                    + record.failures.get((workload.name, arm, phase), 0),
                     search_dims=len(rules.search_space(arm)),
                     run_ids=tuple(spent["run_id"]),
                 )

@@ -194,6 +194,11 @@ def test_trials_that_fail_are_reported_and_run_again_by_the_next_launch(tmp_path
         assert len(runs) == 12 * launches
     report = json.loads((tmp_path / "reports" / "tiny" / "report.json").read_text(encoding="utf-8"))
     assert {row["verdict"] for row in report["comparisons"]} == {"undecided"}
+    assert {row["arm"]: row["failed"] for row in report["ledger"] if row["phase"] == "tune"} == {
+        "cosine": 12,
+        "one_cycle": 12,
+        "published": 0,
+    }
 
 
 def test_a_data_set_that_is_not_there_is_named_before_anything_starts(tmp_path: Path) -> None:
