@@ -79,7 +79,7 @@ def name_options(options: Iterable[str]) -> str:
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
-    """Write ``; did you mean X?`` where an option looks like ``name``, else nothing."""
+    """Write `` Did you mean X?`` where an option looks like ``name``, else nothing; ends a message."""
     by_folded = {option.casefold(): option for option in options}
     close = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)
-    return f"; did you mean {by_folded[close[0]]}?" if close else ""
+    return f" Did you mean {by_folded[close[0]]}?" if close else ""

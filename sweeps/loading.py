@@ -60,7 +60,8 @@ def validate_study(data: dict[str, Any], source: str, document: Document | None 
     try:
         return Study.model_validate(data)
     except ValidationError as error:
-        problems = [problem for details in error.errors() for problem in _problems(details)]
+        found = [details for details in error.errors() if not _is_echo(details, error.errors())]
+        problems = [problem for details in found for problem in _problems(details)]
         raise StudyError(source, sorted(set(problems), key=lambda p: lines.get(p.path, 0)), lines) from None
 
 
@@ -83,7 +84,7 @@ def _find(name_or_path: str) -> Path:
     if path.is_dir():
         raise InputError(f"a study must be a YAML file; {name_or_path} is a folder.")
     raise InputError(
-        f"no study file {name_or_path!r}, and no shipped study of that name{suggest(name_or_path, shipped)}. "
+        f"no study file {name_or_path!r}, and no shipped study of that name.{suggest(name_or_path, shipped)} "
         f"Shipped studies are {name_options(shipped)}; `fairsweep init` writes a study to start from."
     )
 
@@ -133,6 +134,13 @@ def _index(place: list[Any], part: str, key: str) -> int:
     return int(part)
 
 
+def _is_echo(details: ErrorDetails, all_details: list[ErrorDetails]) -> bool:
+    """Tell whether an error only follows from others: a default that needs them, a list short of its bad items."""
+    path = details["loc"]
+    inside = any(other["loc"][: len(path)] == path and len(other["loc"]) > len(path) for other in all_details)
+    return details["type"] == "default_factory_not_called" or (details["type"] == "too_short" and inside)
+
+
 def _problems(details: ErrorDetails) -> Iterator[Problem]:
     """Translate one pydantic error into our words."""
     path = tuple(part for part in details["loc"] if part != "[key]")
@@ -145,7 +153,7 @@ def _problems(details: ErrorDetails) -> Iterator[Problem]:
         yield Problem(path, str(context["error"]))
     elif kind == "extra_forbidden":
         options = _keys_at(path[:-1])
-        yield Problem(path, f"unknown key{suggest(str(path[-1]), options)}; must be {name_options(options)}.")
+        yield Problem(path, f"unknown key; must be {name_options(options)}.{suggest(str(path[-1]), options)}")
     elif kind == "missing":
         yield Problem(path, "must be given; it has no default.")
     else:
@@ -183,7 +191,7 @@ def _sentence(kind: str, message: str, context: dict[str, Any], value: object) -
     condition = _CONDITIONS.get(kind)
     text = condition.format(**context) if condition else message[:1].lower() + message[1:]
     hint = suggest(value, re.findall(r"'([^']+)'", str(context.get("expected", "")))) if isinstance(value, str) else ""
-    return f"{text}; got {_short(value)}{hint}."
+    return f"{text}; got {_short(value)}.{hint}"
 
 
 def _short(value: object, limit: int = 80) -> str:

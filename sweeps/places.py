@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def is_served(tracking_uri: str) -> bool:
+    """Tell whether a store is behind a server already, as opposed to a database on this machine."""
+    return tracking_uri.startswith(("http://", "https://", "databricks"))
+
+
 @dataclass(frozen=True)
 class Places:
     """The folders and the tracking store of this machine's launches.
@@ -27,8 +32,13 @@ class Places:
         """Read the places from environment variables."""
         home = Path(environment.get("FAIRSWEEP_HOME") or "fairsweep-runs").absolute()
         uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
-        remote = uri.startswith(("http://", "https://", "databricks"))
-        return cls(home=home, tracking_uri=uri, artifact_root=None if remote else home / "artifacts")
+        return cls(home=home, tracking_uri=uri, artifact_root=None if is_served(uri) else home / "artifacts")
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether the store is a SQLite file that no launch has made yet."""
+        file = self.tracking_uri.removeprefix("sqlite:///")
+        return file != self.tracking_uri and not Path(file).exists()
 
     def spool(self, study: str) -> Path:
         """Return the folder for results of `study` that MLflow has not taken yet."""

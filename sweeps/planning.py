@@ -107,12 +107,12 @@ def measure_speed(study: Study, workload: Workload) -> Speed:
     return Speed(update_seconds=train_seconds / done, evaluation_seconds=max(wall_seconds - train_seconds, 0.0))
 
 
-def estimated_hours(study: Study, plans: tuple[CellPlan, ...]) -> float:
-    """Estimate the hours of work in `plans` from a short calibration, one trial at a time."""
+def cell_hours(study: Study, plans: tuple[CellPlan, ...]) -> dict[Cell, float]:
+    """Estimate the hours of each cell from a short calibration, one trial at a time."""
     speeds = {workload.name: measure_speed(study, workload) for workload in study.workloads}
-    return sum(
-        speeds[plan.cell.workload].hours(
+    return {
+        plan.cell: speeds[plan.cell.workload].hours(
             plan.updates, plan.trials * min(study.recording.evaluations, plan.updates_per_trial)
         )
         for plan in plans
-    )
+    }

@@ -190,8 +190,8 @@ def run_protocol(
     Args:
         protocol: fed with the outcomes of earlier launches.
         observer: told what happens.
-        address: ``local`` starts Ray here for the time of the call, ``auto`` joins the cluster of this machine, and
-            ``HOST:PORT`` that of another.
+        address: ``local`` starts Ray here for the time of the call, ``auto`` joins the running cluster that this
+            machine is a node of, and ``HOST:PORT`` names the head of that cluster.
         max_concurrent: trials at a time; None for as many as fit.
         scratch: folder for what Tune writes; removed at the end.
 
@@ -260,10 +260,8 @@ def _cluster(address: str) -> Iterator[None]:
             # Not below `scratch`: the paths of Ray's sockets must stay under 108 bytes.
             temporary = Path(tempfile.mkdtemp(prefix="fairsweep-"))
             ray.init(address="local", include_dashboard=False, _temp_dir=str(temporary), **common)
-        elif address == "auto" or _is_host_and_port(address):
-            ray.init(address=address, **common)
         else:
-            raise InputError(f"--address must be local, auto, or HOST:PORT of a Ray head node; got {address!r}.")
+            ray.init(address=address, **common)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -286,6 +284,16 @@ def _provide_token() -> None:
     """
     if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def check_address(address: str) -> None:
+    """Check the form of an address, before anything starts.
+
+    Raises:
+        InputError: it is none of ``local``, ``auto`` and ``HOST:PORT``.
+    """
+    if address not in {"local", "auto"} and not _is_host_and_port(address):
+        raise InputError(f"--address must be local, auto, or HOST:PORT of a Ray head node; got {address!r}.")
 
 
 def _is_host_and_port(address: str) -> bool:

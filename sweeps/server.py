@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.errors import FairsweepError
+from sweeps.places import is_served
 
 HOST = "127.0.0.1"
 PREFERRED_PORT = 5000
@@ -74,7 +75,7 @@ def needs_server(tracking_uri: str) -> bool:
     Returns:
         False when ``tracking_uri`` is the address of an MLflow server already.
     """
-    return not tracking_uri.startswith(("http://", "https://"))
+    return not is_served(tracking_uri)
 
 
 @contextmanager

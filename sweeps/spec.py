@@ -72,7 +72,7 @@ SearchDimension = Annotated[
 def _one_of(options: Mapping[str, Any], field: str) -> BeforeValidator:
     def check(value: object) -> object:
         if isinstance(value, str) and value not in options:
-            raise ValueError(f"{field} must be {name_options(options)}; got {value!r}{suggest(value, options)}.")
+            raise ValueError(f"{field} must be {name_options(options)}; got {value!r}.{suggest(value, options)}")
         return value
 
     return BeforeValidator(check)
@@ -140,7 +140,7 @@ def _arm_problems(arm: Arm) -> Iterator[Problem]:
                 yield Problem(
                     (part, name),
                     f"unknown setting for schedule {arm.schedule} with momentum policy {arm.momentum_policy}"
-                    f"{suggest(name, known)}; must be {name_options(known)}.",
+                    f"; must be {name_options(known)}.{suggest(name, known)}",
                 )
     for name in set(arm.settings) & set(arm.search):
         yield Problem(("search", name), "must not be both fixed and searched; remove one of the two.")
@@ -305,9 +305,12 @@ class Study(Part):
         return cls.model_validate({**plain, "budgets": {budgets["unit"]: budgets["amounts"]}})
 
     def protocol_hash(self) -> str:
-        """Hash all that decides a result or a verdict; resources and the wording of the question do not."""
+        """Hash all that decides a result or a verdict; resources, question and references do not."""
         rules = {key: value for key, value in self.recorded().items() if key not in {"resources", "question"}}
         # Where the data lies differs between machines; which data it is does not.
+        rules["arms"] = {
+            name: {k: v for k, v in arm.items() if k != "reference"} for name, arm in rules["arms"].items()
+        }
         rules["workloads"] = [{k: v for k, v in w.items() if k != "data_root"} for w in rules["workloads"]]
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
@@ -317,7 +320,7 @@ def _study_problems(study: Study) -> Iterator[Problem]:
     if study.control not in tuned:
         yield Problem(
             ("control",),
-            f"must be a tuned arm: {name_options(tuned)}; got {study.control!r}{suggest(study.control, tuned)}.",
+            f"must be a tuned arm: {name_options(tuned)}; got {study.control!r}.{suggest(study.control, tuned)}",
         )
     for index, workload in enumerate(study.workloads):
         if workload.name in {other.name for other in study.workloads[:index]}:
@@ -340,7 +343,7 @@ def _tuned_arm_problems(study: Study, name: str) -> Iterator[Problem]:
         if setting not in known:
             yield Problem(
                 ("search", setting),
-                f"must be a setting of every tuned arm; {name} has none of that name{suggest(setting, known)}.",
+                f"must be a setting of every tuned arm; {name} has none of that name.{suggest(setting, known)}",
             )
         for part in ("settings", "search"):
             if setting in getattr(arm, part):

@@ -56,7 +56,7 @@ _register("report", look.report, "Look", "fairsweep report quickstart --out repo
 _register("init", files.init, "Study files", "fairsweep init my-study.yaml")
 _register("studies", files.studies, "Study files", "fairsweep studies")
 _register("schema", files.schema, "Study files", "fairsweep schema > study.schema.json")
-_register("doctor", files.doctor, "Study files", "fairsweep doctor")
+_register("doctor", files.doctor, "Look", "fairsweep doctor")
 
 
 def main() -> None:

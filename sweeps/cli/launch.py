@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from typing import Annotated
 
@@ -25,7 +26,9 @@ SetOption = Annotated[
 ]
 AddressOption = Annotated[
     str,
-    typer.Option(help="Where to run: local, auto (the Ray cluster of this machine), or HOST:PORT of a head node."),
+    typer.Option(
+        help="Where to run: local, auto, or HOST:PORT of the head of the Ray cluster that this machine is a node of."
+    ),
 ]
 ConcurrencyOption = Annotated[
     int | None, typer.Option("--max-concurrent", min=1, help="Trials at a time; by default as many as fit.")
@@ -44,6 +47,8 @@ def launch(
     with err.status("starting ..."):
         # Ray and torch take seconds to import, which a mistake in a study file should not cost.
         from sweeps.launching import prepared  # noqa: PLC0415
+        from sweeps.runner import check_address  # noqa: PLC0415
+    check_address(address)
     with prepared(loaded, places) as running:
         total = running.board.total
         if running.resumed:
@@ -60,7 +65,7 @@ def launch(
         except KeyboardInterrupt:
             err.print(
                 f"Stopped. {running.board.total.ended} of {total.planned} trials are done and safe; "
-                f"go on with: fairsweep launch {study}",
+                f"go on with: {_command('launch', study, overrides, address)}",
                 soft_wrap=True,
             )
             raise typer.Exit(130) from None
@@ -98,38 +103,48 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     loaded = load_study(study, overrides or ())
     with err.status("measuring how fast this machine trains ..."):
         from sweeps.launching import check_data  # noqa: PLC0415
-        from sweeps.planning import cell_plans, estimated_hours  # noqa: PLC0415
+        from sweeps.planning import cell_hours, cell_plans  # noqa: PLC0415
 
         check_data(loaded)
         plans = cell_plans(loaded)
-        hours = estimated_hours(loaded, plans)
+        hours = cell_hours(loaded, plans)
         done = _done(loaded)
+        ended = Counter({cell: 0 for cell, _ in done.tallies})
+        for (cell, _), tally in done.tallies.items():
+            ended[cell] += tally.ended
     _print_arms(loaded)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("cell", "tune", "confirm", "updates each", "updates", "done"):
         table.add_column(name, justify="left" if name == "cell" else "right")
     for p in plans:
-        ended = sum(tally.ended for (cell, _), tally in done.tallies.items() if cell == p.cell)
         label = f"{p.cell.workload} {p.cell.budget.label}"
         row = (str(p.tune_trials), str(p.confirm_trials), amount(p.updates_per_trial), amount(p.updates))
-        table.add_row(label, *row, f"{ended}/{p.trials}")
+        table.add_row(label, *row, f"{ended[p.cell]}/{p.trials}")
     out.print(table)
     total, updates = done.total, sum(p.updates for p in plans)
     slots = _slots(loaded, None)
+    left = sum(hours[p.cell] * (1 - ended[p.cell] / p.trials) for p in plans)
     out.print(
-        f"\n{total.planned} trials, {amount(updates)} updates: about {duration(hours)} of training, "
-        f"{duration(hours / slots)} with {slots} trials at a time on this machine. {total.ended} trials are done.",
+        f"\n{total.planned} trials, {amount(updates)} updates; {total.ended} trials are done. "
+        f"About {duration(left)} of training left, {duration(left / slots)} with {slots} trials at a time on this machine.",
         soft_wrap=True,
     )
-    out.print(f"Run it with: fairsweep launch {study}", style="dim", soft_wrap=True)
+    out.print(f"Run it with: {_command('launch', study, overrides)}", style="dim", soft_wrap=True, markup=False)
+
+
+def _command(name: str, study: str, overrides: list[str] | None, address: str = "local") -> str:
+    """Write a command as it can be typed."""
+    options = [part for override in overrides or () for part in ("--set", override)]
+    options += [] if address == "local" else ["--address", address]
+    return shlex.join(["fairsweep", name, study, *options])
 
 
 def _done(study: Study) -> Board:
     """Return the board of what is recorded; an empty one where nothing is."""
     from sweeps.recording import connect, recorded_outcomes  # noqa: PLC0415
 
-    board = Board(study)
-    for outcome in recorded_outcomes(connect(Places.from_environment()), study.study):
+    board, places = Board(study), Places.from_environment()
+    for outcome in [] if places.is_new else recorded_outcomes(connect(places), study.study):
         board.add(outcome)
     return board
 

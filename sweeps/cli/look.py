@@ -30,6 +30,9 @@ def status(study: RecordedStudy = None) -> None:
     from sweeps.recording import connect, find_study, recorded_studies  # noqa: PLC0415
 
     places = Places.from_environment()
+    if places.is_new:
+        _refuse_or_say_nothing_is_recorded(places, study)
+        return
     client = connect(places)
     if study is not None:
         board = _board(client, find_study(client, study))
@@ -37,7 +40,7 @@ def status(study: RecordedStudy = None) -> None:
         return
     experiments = recorded_studies(client)
     if not experiments:
-        out.print(f"No study is recorded in {places.tracking_uri} yet. Start with: fairsweep launch quickstart")
+        _refuse_or_say_nothing_is_recorded(places, None)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("study", no_wrap=True)
@@ -47,6 +50,13 @@ def status(study: RecordedStudy = None) -> None:
         total = _board(client, experiment).total
         table.add_row(experiment.name, f"{total.ended}/{total.planned}", str(total.diverged or "–"))
     out.print(table)
+
+
+def _refuse_or_say_nothing_is_recorded(places: Places, study: str | None) -> None:
+    if study is not None:
+        raise InputError(f"no study {study!r} in {places.tracking_uri}: none is recorded there yet.")
+    out.print(f"No study is recorded in {places.tracking_uri} yet.", soft_wrap=True, markup=False)
+    out.print("Start with: fairsweep launch quickstart")
 
 
 def _board(client: MlflowClient, experiment: Experiment) -> Board:
@@ -79,6 +89,8 @@ def ui(
     from sweeps.server import needs_server, serve  # noqa: PLC0415
 
     places = Places.from_environment()
+    if places.is_new:
+        raise InputError(f"no study {study or ''} is recorded in {places.tracking_uri} yet; launch one first.")
     client = connect(places)
     experiments = [find_study(client, study)] if study else recorded_studies(client)
     if not experiments:

@@ -55,7 +55,7 @@ def find_study(client: MlflowClient, name: str) -> Experiment:
     if name in studies:
         return studies[name]
     known = f"Recorded are: {', '.join(sorted(studies))}." if studies else "None is recorded there yet."
-    raise InputError(f"no study {name!r} in {client.tracking_uri}{suggest(name, studies)}. {known}")
+    raise InputError(f"no study {name!r} in {client.tracking_uri}.{suggest(name, studies)} {known}")
 
 
 def recorded_studies(client: MlflowClient) -> list[Experiment]:

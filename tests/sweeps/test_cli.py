@@ -122,7 +122,7 @@ def test_an_unknown_study_is_bad_input(cli: Cli, command: str) -> None:
 @pytest.mark.parametrize("command", ["launch", "plan"])
 def test_a_study_that_is_not_there_is_bad_input(cli: Cli, command: str) -> None:
     assert cli(command, "quickstrat") == 2
-    assert "did you mean quickstart?" in cli.err
+    assert "Did you mean quickstart?" in cli.err
 
 
 def test_no_arguments_show_the_help(cli: Cli) -> None:

@@ -72,24 +72,33 @@ def test_all_mistakes_are_reported_at_once_with_their_places() -> None:
     data["arms"]["cosine"]["shedule"] = "x"
     data["arms"]["one_cycle"]["search"] = {"warmup_frac": {"log": [0.0, 0.5]}}
     found = problems(data)
-    assert "did you mean tuning?" in found["tunning"]
+    assert "Did you mean tuning?" in found["tunning"]
     assert found["confirm.seeds"] == "must be at least 2; got 1."
     assert "finite" in found["alpha"]
     assert "digits" in found["workloads[0].dataset"]
-    assert "did you mean schedule?" in found["arms.cosine.shedule"]
+    assert "Did you mean schedule?" in found["arms.cosine.shedule"]
     assert "low > 0" in found["arms.one_cycle.search.warmup_frac"]
+
+
+def test_one_mistake_gives_one_message() -> None:
+    data = tiny_data()
+    data["arms"]["cosine"]["schedule"] = "cosin"
+    assert list(problems(data)) == ["arms.cosine.schedule"]
+    data = tiny_data()
+    data["workloads"][0]["batch_size"] = 0
+    assert list(problems(data)) == ["workloads[0].batch_size"]
 
 
 def test_a_misspelt_shared_dimension_is_named_with_its_near_miss() -> None:
     found = problems({**tiny_data(), "search": {"peak_Ir": {"log": [0.1, 1.0]}}})
-    assert "did you mean peak_lr?" in found["search.peak_Ir"]
+    assert "Did you mean peak_lr?" in found["search.peak_Ir"]
 
 
 @pytest.mark.parametrize(
     ("change", "place", "words"),
     [
         ({"control": "published"}, "control", "must be a tuned arm"),
-        ({"control": "cosin"}, "control", "did you mean cosine?"),
+        ({"control": "cosin"}, "control", "Did you mean cosine?"),
         ({"budgets": {"epochs": [5], "updates": [7]}}, "budgets", "must be one of"),
         ({"budgets": {"epochs": [5, 5]}}, "budgets", "each length once"),
         ({"budgets": {"epochs": [0]}}, "budgets.epochs[0]", "at least 1"),
@@ -157,7 +166,7 @@ def test_a_mistake_in_an_arm_is_named(arm: dict[str, Any], place: str, words: st
 
 def test_messages_carry_file_line_and_path(tmp_path: Path) -> None:
     path = write(tmp_path, yaml.safe_dump(tiny_data()).replace("draws: 3", "drawz: 3"))
-    with pytest.raises(StudyError, match=r"my study.yaml:\d+: tuning.drawz: unknown key; did you mean draws\?"):
+    with pytest.raises(StudyError, match=r"my study.yaml:\d+: tuning.drawz: unknown key; .*Did you mean draws\?"):
         load_study(path)
 
 
@@ -181,7 +190,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
 
 
 def test_an_unknown_study_is_answered_with_the_shipped_ones() -> None:
-    with pytest.raises(InputError, match="did you mean quickstart"):
+    with pytest.raises(InputError, match="Did you mean quickstart"):
         load_study("quickstrat")
 
 
