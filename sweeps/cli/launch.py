@@ -125,8 +125,8 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     slots = _slots(loaded, None)
     left = sum(hours[p.cell] * (1 - ended[p.cell] / p.trials) for p in plans)
     out.print(
-        f"\n{total.planned} trials, {amount(updates)} updates; {total.ended} trials are done. "
-        f"About {duration(left)} of training left, {duration(left / slots)} with {slots} trials at a time on this machine.",
+        f"\n{total.planned} trials, {amount(updates)} updates; {total.ended} trials are done. About {duration(left)} "
+        f"of training left, {duration(left / slots)} with {slots} trials at a time on this machine.",
         soft_wrap=True,
     )
     out.print(f"Run it with: {_command('launch', study, overrides)}", style="dim", soft_wrap=True, markup=False)
