@@ -12,7 +12,7 @@ from __future__ import annotations
 
 LAYOUT_VERSION = "1"
 
-# Experiment tags
+# Experiment tags; the hash stands on the study run too
 EXPERIMENT_STUDY = "fairsweep.study"
 EXPERIMENT_PROTOCOL_HASH = "fairsweep.protocol_hash"
 EXPERIMENT_LAYOUT = "fairsweep.layout"
@@ -36,7 +36,8 @@ SEED_INDEX = "fairsweep.seed_index"  # confirm trials only
 SEED = "fairsweep.seed"
 OUTCOME = "fairsweep.outcome"  # finished | diverged | failed
 
-# Params of a trial: every setting under its own name (peak_lr, weight_decay, milestones ...), and these mirrors
+# Params of a trial: every setting under its own name (peak_lr, weight_decay, milestones ...), lists in JSON, and these
+# mirrors
 PARAM_ARM = "arm"
 PARAM_BUDGET = "budget"
 PARAM_PHASE = "phase"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -93,6 +94,13 @@ class StudyRecord:
     def distinct_trials(self) -> pd.DataFrame:
         """Return the trials with each key once, so that a duplicate is never averaged in."""
         return self.trials.drop_duplicates("trial_key", keep="first")
+
+    def lost_searches(self, place: Place) -> frozenset[int]:
+        """Return the searches of an arm in a cell whose draws all diverged: they have no winner to confirm."""
+        draws = trials_of(self.distinct_trials(), place, TUNE)
+        planned = self.rules.tuning.draws
+        diverged = draws.loc[draws["diverged"], "search"].tolist()
+        return frozenset(int(search) for search, count in Counter(diverged).items() if count == planned)
 
 
 def trials_of(trials: pd.DataFrame, where: Cell | Place, phase: str) -> pd.DataFrame:

@@ -17,8 +17,9 @@ class Sample:
     """The test accuracies of one arm in one cell after the last update, and what is missing from them.
 
     Attributes:
-        values: One accuracy per run that has one, shape ``(n,)``, fractions in [0, 1], in order of search and
-            seed.
+        values: One accuracy per seed, shape ``(n,)``, fractions in [0, 1], in order of seeds. Winners of several
+            searches run on the same seeds, so their accuracies are averaged seed by seed: runs that share a seed
+            are not independent.
         planned: Confirm runs that the rules ask for.
         diverged: Runs whose loss became non-finite. They have no final accuracy and are never dropped from
             the count.
@@ -34,7 +35,7 @@ class Sample:
 
     @property
     def n(self) -> int:
-        """Number of runs with a final accuracy."""
+        """Number of seeds with a final accuracy."""
         return int(self.values.size)
 
 
@@ -45,15 +46,15 @@ def collect_samples(record: StudyRecord) -> Mapping[Place, Sample]:
     for place in record.rules.places:
         runs = trials_of(trials, place, CONFIRM)
         runs = runs[runs["outcome"] != FAILED]
-        accuracies = runs.loc[~runs["diverged"], "test"].to_numpy(dtype=np.float64)
-        values = accuracies[np.isfinite(accuracies)]
+        scored = runs[~runs["diverged"] & np.isfinite(runs["test"])]
         diverged = int(runs["diverged"].sum())
-        planned = record.rules.confirm.seeds * record.rules.searches(place.arm)
+        searches = record.rules.searches(place.arm) - len(record.lost_searches(place))
+        planned = record.rules.confirm.seeds * searches
         samples[place] = Sample(
-            values=values,
+            values=scored.groupby("seed_index")["test"].mean().to_numpy(dtype=np.float64),
             planned=planned,
             diverged=diverged,
-            missing=max(planned - diverged - values.size, 0),
+            missing=max(planned - diverged - len(scored), 0),
             run_ids=tuple(runs["run_id"]),
         )
     return samples

@@ -18,6 +18,7 @@ class Tally:
         tuned: tune trials ended, diverged ones included.
         confirmed: confirm trials ended, diverged ones included.
         diverged: of these, diverged ones.
+        diverged_draws: diverged ones of the tune trials.
         failed: trials of this launch without a result.
         best: best validation metric so far.
     """
@@ -27,6 +28,7 @@ class Tally:
     tuned: int = 0
     confirmed: int = 0
     diverged: int = 0
+    diverged_draws: int = 0
     failed: int = 0
     best: float | None = None
 
@@ -103,5 +105,8 @@ class Board:
         tally.tuned += phase == "tune"
         tally.confirmed += phase == "confirm"
         tally.diverged += kind == "diverged"
+        tally.diverged_draws += kind == "diverged" and phase == "tune"
+        if tally.draws and tally.diverged_draws == tally.draws:
+            tally.seeds = 0  # no draw survived, so there is nothing to confirm
         if phase == "tune" and validation is not None:
             tally.best = validation if tally.best is None else max(tally.best, validation)

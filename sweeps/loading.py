@@ -62,7 +62,7 @@ def validate_study(data: dict[str, Any], source: str, document: Document | None 
     except ValidationError as error:
         found = [details for details in error.errors() if not _is_echo(details, error.errors())]
         problems = [problem for details in found for problem in _problems(details)]
-        raise StudyError(source, sorted(set(problems), key=lambda p: lines.get(p.path, 0)), lines) from None
+        raise StudyError(source, sorted(dict.fromkeys(problems), key=lambda p: lines.get(p.path, 0)), lines) from None
 
 
 def study_schema() -> dict[str, Any]:

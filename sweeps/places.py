@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,11 @@ from pathlib import Path
 def is_served(tracking_uri: str) -> bool:
     """Tell whether a store is behind a server already, as opposed to a database on this machine."""
     return tracking_uri.startswith(("http://", "https://", "databricks"))
+
+
+def without_credentials(text: str) -> str:
+    """Return `text` with the user and password of every address in it masked."""
+    return re.sub(r"(?<=://)[^/\s@]+@", "***@", text)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import torch
 
 from models.training import train
 from models.workload import Budget, Workload
@@ -90,20 +92,18 @@ def measure_speed(study: Study, workload: Workload) -> Speed:
         raise AssertionError("a new study has a first trial")
     job = job_for(study, trial)
     updates = min(CALIBRATION_UPDATES, _updates(workload, first.budget))
-    training = job.training.__class__(
-        **{
-            **job.training.__dict__,
-            "workload": workload,
-            "budget": Budget(unit="updates", amount=updates),
-            "evaluations": 1,
-        }
-    )
+    training = replace(job.training, workload=workload, budget=Budget(unit="updates", amount=updates), evaluations=1)
     wall_seconds, train_seconds, done = 0.0, 0.0, 1
-    for _ in range(2):
-        started = time.perf_counter()
-        for progress in train(training, job.device):
-            train_seconds, done = progress.train_seconds, max(progress.update, 1)
-        wall_seconds = time.perf_counter() - started
+    threads = torch.get_num_threads()
+    torch.set_num_threads(job.threads)  # as a trial does
+    try:
+        for _ in range(2):
+            started = time.perf_counter()
+            for progress in train(training, job.device):
+                train_seconds, done = progress.train_seconds, max(progress.update, 1)
+            wall_seconds = time.perf_counter() - started
+    finally:
+        torch.set_num_threads(threads)
     return Speed(update_seconds=train_seconds / done, evaluation_seconds=max(wall_seconds - train_seconds, 0.0))
 
 

@@ -258,22 +258,36 @@ def _cluster(address: str) -> Iterator[None]:
         if address == "local":
             _provide_token()
             # Not below `scratch`: the paths of Ray's sockets must stay under 108 bytes.
-            temporary = Path(tempfile.mkdtemp(prefix="fairsweep-"))
+            # Ray opens its folder to everyone, so it stands in one that is ours alone.
+            temporary = Path(tempfile.mkdtemp(prefix="fairsweep-")) / "ray"
             ray.init(address="local", include_dashboard=False, _temp_dir=str(temporary), **common)
         else:
             ray.init(address=address, **common)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
-        raise ClusterError(f"no Ray cluster at --address {address}: {' '.join(str(error).split())[:300]}") from error
+    except BaseException as error:  # Ctrl-C while Ray starts included
+        _leave(temporary)
+        if isinstance(error, ConnectionError | RuntimeError | ValueError | OSError):
+            reason = " ".join(str(error).split())[:300]
+            raise ClusterError(f"no Ray cluster at --address {address}: {reason}") from error
+        raise
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has set its own, which ends the process at once
         yield
     finally:
+        _leave(temporary)
+
+
+def _leave(temporary: Path | None) -> None:
+    """Leave the cluster and remove its files; a second Ctrl-C must not interrupt that."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    on_sigint = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
+    try:
         ray.shutdown()
+    finally:
         if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary.parent, ignore_errors=True)
+        if in_main_thread:
+            signal.signal(signal.SIGINT, on_sigint)
 
 
 def _provide_token() -> None:

@@ -82,7 +82,8 @@ def check_planned_trials(record: StudyRecord) -> CheckRow:
     def findings() -> Iterator[Finding]:
         for place in rules.places:
             for phase in (TUNE, CONFIRM):
-                planned = _planned_slots(rules, place, phase)
+                lost = record.lost_searches(place) if phase == CONFIRM else frozenset()
+                planned = {slot for slot in _planned_slots(rules, place, phase) if slot[0] not in lost}
                 lacking = planned - set(_slots(trials_of(done, place, phase)))
                 if lacking:
                     yield at_place(rules, place, f"{len(lacking)} of {len(planned)} {phase} trials are missing")

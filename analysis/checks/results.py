@@ -22,10 +22,10 @@ PEAK_LR = "peak_lr"
 
 DIVERGENCE = Condition(
     name="no_divergence",
-    title="No confirm run diverged",
+    title="Every arm has a winner, and no confirm run diverged",
     severity="fail",
     met="Every confirm run kept a finite loss.",
-    remedy="Look at the diverged runs: a winner that diverges on fresh seeds may need a lower search space.",
+    remedy="Lower the search space of peak_lr for this arm in a new study, and look at the diverged runs.",
 )
 WINNERS_INSIDE = Condition(
     name="winner_inside_the_space",
@@ -65,14 +65,19 @@ SEARCHES = Condition(
 
 
 def check_divergence(record: StudyRecord, samples: Mapping[Place, Sample]) -> CheckRow:
-    """Find arms with diverged confirm runs."""
+    """Find arms with diverged confirm runs, or without a winner because all their draws diverged."""
     rules = record.rules
-    findings = (
-        at_place(rules, place, f"{sample.diverged} of {sample.planned} confirm runs diverged", sample.run_ids)
-        for place, sample in samples.items()
-        if sample.diverged
-    )
-    return outcome(DIVERGENCE, findings)
+
+    def findings() -> Iterator[Finding]:
+        for place, sample in samples.items():
+            if lost := len(record.lost_searches(place)):
+                text = f"all {rules.tuning.draws} draws diverged" + (f" in {lost} searches" if lost > 1 else "")
+                yield at_place(rules, place, f"{text}, so there is no setting to confirm")
+            if sample.diverged:
+                text = f"{sample.diverged} of {sample.planned} confirm runs diverged"
+                yield at_place(rules, place, text, sample.run_ids)
+
+    return outcome(DIVERGENCE, findings())
 
 
 def check_winners_inside(record: StudyRecord) -> CheckRow:
@@ -148,7 +153,7 @@ def check_power(record: StudyRecord) -> CheckRow:
 
 
 def check_searches(record: StudyRecord) -> CheckRow:
-    """Note replicated searches, whose winners are pooled."""
+    """Note replicated searches, whose winners are averaged seed by seed."""
     searches = record.rules.tuning.searches
-    text = f"the confirm runs of {searches} winners are pooled per arm"
+    text = f"the confirm runs of {searches} winners are averaged per seed and arm"
     return outcome(SEARCHES, [everywhere(text)] if searches > 1 else [])

@@ -33,6 +33,7 @@ def _draw(report: Report, index: int, rows: list[CurveRow]) -> Drawing:
                 color=style.color,
                 linestyle=style.line,
                 linewidth=1.5,
+                marker=style.marker if len(row.updates) < 3 else "",
             )
             axes.fill_between(row.updates, low, high, color=style.color, alpha=0.15, linewidth=0)
         for target in design.targets:

@@ -65,7 +65,8 @@ def main() -> None:
     Exit codes: 0 done, 1 something failed (some trials, or a service), 2 bad input, 130 interrupted.
     """
     debug = "--debug" in sys.argv
-    signal.signal(signal.SIGTERM, _interrupt)  # an orderly end, as after Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGHUP):  # an orderly end, as after Ctrl-C
+        signal.signal(number, _interrupt)
     try:
         app(standalone_mode=True)
     except FairsweepError as error:

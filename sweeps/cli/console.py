@@ -15,7 +15,8 @@ def duration(hours: float) -> str:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
-    return f"{int(seconds // 3600)} h {round(seconds % 3600 / 60):02d} min"
+    whole_minutes = round(seconds / 60)
+    return f"{whole_minutes // 60} h {whole_minutes % 60:02d} min"
 
 
 def amount(number: float) -> str:

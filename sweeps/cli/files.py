@@ -19,7 +19,7 @@ from rich.table import Table
 from sweeps.cli.console import err, out
 from sweeps.errors import FairsweepError, InputError
 from sweeps.loading import shipped_studies, study_schema
-from sweeps.places import Places
+from sweeps.places import Places, without_credentials
 from sweeps.provenance import package_versions
 
 _TEMPLATE = importlib.resources.files("sweeps.studies") / "template.yaml.txt"
@@ -137,4 +137,4 @@ def _store(places: Places) -> tuple[bool | None, str, str]:
             found = recorded_studies(connect(places))
         except FairsweepError as error:
             return False, "tracking", str(error)
-    return True, "tracking", f"{places.tracking_uri} ({len(found)} studies)"
+    return True, "tracking", f"{without_credentials(places.tracking_uri)} ({len(found)} studies)"

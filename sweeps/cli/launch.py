@@ -16,7 +16,7 @@ from sweeps.cli.progress import Watch, showing
 from sweeps.cli.verdict import print_report
 from sweeps.errors import FairsweepError
 from sweeps.loading import load_study
-from sweeps.places import Places
+from sweeps.places import Places, without_credentials
 from sweeps.spec import Study
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")]
@@ -75,14 +75,20 @@ def launch(
 def _finish(undelivered: int, errors: list[str], study: Study, places: Places) -> None:
     if undelivered:
         raise FairsweepError(
-            f"{undelivered} results wait in {places.spool(study.study)} because MLflow at {places.tracking_uri} does "
-            "not take them. Nothing is lost: launch again when it does, and they are delivered first."
+            f"{undelivered} results wait in {places.spool(study.study)} because MLflow at "
+            f"{without_credentials(places.tracking_uri)} does not take them. Nothing is lost: launch again when it does, "
+            "and they are delivered first."
         )
     for error, count in Counter(_last_line(error) for error in errors).most_common(3):
         err.print(f"[red]{count} trials failed:[/] {error}", soft_wrap=True)
     if errors:
         err.print("The tracebacks are in MLflow (fairsweep ui); launch again to re-run what failed.", soft_wrap=True)
-    print_report(places, study.study, places.report(study.study))
+    try:
+        print_report(places, study.study, places.report(study.study))
+    except FairsweepError as error:
+        raise FairsweepError(
+            f"{error}\nAll trials that ended are safe; write the report later with: fairsweep report {study.study}"
+        ) from error
     if errors:
         raise typer.Exit(1)
 

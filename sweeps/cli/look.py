@@ -15,7 +15,7 @@ from sweeps.cli.console import err, out
 from sweeps.cli.progress import tally_table
 from sweeps.cli.verdict import print_report
 from sweeps.errors import InputError
-from sweeps.places import Places
+from sweeps.places import Places, without_credentials
 from sweeps.spec import Study
 
 if TYPE_CHECKING:
@@ -54,8 +54,10 @@ def status(study: RecordedStudy = None) -> None:
 
 def _refuse_or_say_nothing_is_recorded(places: Places, study: str | None) -> None:
     if study is not None:
-        raise InputError(f"no study {study!r} in {places.tracking_uri}: none is recorded there yet.")
-    out.print(f"No study is recorded in {places.tracking_uri} yet.", soft_wrap=True, markup=False)
+        raise InputError(
+            f"no study {study!r} in {without_credentials(places.tracking_uri)}: none is recorded there yet."
+        )
+    out.print(f"No study is recorded in {without_credentials(places.tracking_uri)} yet.", soft_wrap=True, markup=False)
     out.print("Start with: fairsweep launch quickstart")
 
 
@@ -90,11 +92,13 @@ def ui(
 
     places = Places.from_environment()
     if places.is_new:
-        raise InputError(f"no study {study or ''} is recorded in {places.tracking_uri} yet; launch one first.")
+        raise InputError(
+            f"no study {study or ''} is recorded in {without_credentials(places.tracking_uri)} yet; launch one first."
+        )
     client = connect(places)
     experiments = [find_study(client, study)] if study else recorded_studies(client)
     if not experiments:
-        raise InputError(f"no study is recorded in {places.tracking_uri} yet; launch one first.")
+        raise InputError(f"no study is recorded in {without_credentials(places.tracking_uri)} yet; launch one first.")
     links = [
         (str(e.name), str(e.experiment_id), recorded_study(client, e), study_run(client, e.experiment_id))
         for e in experiments

@@ -18,7 +18,7 @@ from sweeps.cli.console import duration
 from sweeps.protocol import Cell
 
 _LINE_EVERY_SECONDS = 15.0
-_CELLS_SHOWN = 3
+_LINES_BELOW_TABLE = 6
 
 
 class Watch:
@@ -54,7 +54,9 @@ class Watch:
 def showing(watch: Watch, console: Console) -> Iterator[None]:
     """Show `watch` inside the block: live on a terminal, else one line every quarter of a minute."""
     if console.is_terminal:
-        with Live(get_renderable=lambda: _render(watch), console=console, refresh_per_second=4, transient=True):
+        with Live(
+            get_renderable=lambda: _render(watch, console), console=console, refresh_per_second=4, transient=True
+        ):
             yield
         return
     stop = threading.Event()
@@ -77,19 +79,23 @@ def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
         complained = bool(trouble)
 
 
-def _render(watch: Watch) -> Group:
+def _render(watch: Watch, console: Console) -> Group:
     total = watch.board.total
-    parts: list[Table | Text | ProgressBar] = [_table(watch.board)]
+    parts: list[Table | Text | ProgressBar] = [_table(watch.board, console.height - _LINES_BELOW_TABLE)]
     parts.append(ProgressBar(total=total.planned, completed=total.ended, width=60))
+    parts.append(Text())  # the bar ends without a line break
     elapsed = duration((time.monotonic() - watch.started) / 3600)
-    parts.append(Text(f"{watch.headline()}  ({elapsed} so far; Ctrl-C stops, the same command resumes)", "dim"))
+    parts.append(Text(f"{watch.headline()}  ({elapsed} so far)"))
+    parts.append(Text("Ctrl-C stops; the same command resumes.", "dim"))
     if trouble := watch.trouble():
         parts.append(Text(f"{trouble}. Training goes on; results wait on disk.", "yellow"))
     return Group(*parts)
 
 
-def _table(board: Board) -> Table:
-    return tally_table(board, _open_cells(board)[:_CELLS_SHOWN])
+def _table(board: Board, lines: int) -> Table:
+    """Return the counts of the first open cells, as many as fit."""
+    lines_per_cell = 1 + len(board.study.arms)
+    return tally_table(board, _open_cells(board)[: max(1, (lines - 1) // lines_per_cell)])
 
 
 def _open_cells(board: Board) -> list[Cell]:
@@ -102,18 +108,16 @@ def _open_cells(board: Board) -> list[Cell]:
 
 
 def tally_table(board: Board, shown: list[Cell]) -> Table:
-    """Return the counts of the cells in `shown`, a row per arm."""
+    """Return the counts of the cells in `shown`, a row per arm under a heading per cell."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("cell", no_wrap=True)
     table.add_column("arm", no_wrap=True, overflow="ellipsis")
-    for name in ("tuned", "confirmed", "div.", "failed", "best val."):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("tuned", "confirmed", "diverged", "failed", "best val."):
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for cell in shown:
-        label = f"{cell.workload} {cell.budget.label}"
+        table.add_row(f"[dim]{cell.workload}, {cell.budget.label}[/]")
         for (other, arm), tally in board.tallies.items():
             if other == cell:
-                table.add_row(label, arm, *_numbers(tally))
-                label = ""
+                table.add_row(arm, *_numbers(tally))
     return table
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from sweeps.cli.console import err, out
@@ -44,11 +45,11 @@ def print_report(places: Places, study: str, folder: Path) -> None:
             raise InputError(f"the report cannot be written to {folder}: {error.strerror}.") from error
         record_report(places, study, folder, report.headline)
     out.print(_verdict_table(verdict_rows(report), report.design.budget_unit))
+    out.print()
     for check in report.checks:
         if check.status != "pass":
             colour = "red" if check.status == "fail" else "yellow"
-            out.print(f"[{colour}]{check.status}[/] {check.title}", soft_wrap=True)
-    out.print()
+            out.print(f"[{colour}]{check.status}[/] {escape(check.evidence)}", soft_wrap=True)
     for sentence in report.sentences:
         out.print(sentence, markup=False)
     out.print(f"\nReport:  {_shown(files.html)}", soft_wrap=True, markup=False)
@@ -61,10 +62,10 @@ def _verdict_table(rows: Sequence[VerdictRow], unit: str) -> Table:
     table.add_column("arm", no_wrap=True, overflow="ellipsis", min_width=10)
     table.add_column("accuracy %", justify="right", no_wrap=True)
     table.add_column("difference in points", justify="right", no_wrap=True)
-    table.add_column("adj. p", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("adj. p", justify="right", no_wrap=True, min_width=6)
+    table.add_column("verdict", no_wrap=True, min_width=10)
     for (workload, budget), cell in groupby(rows, key=lambda row: (row.workload, row.budget)):
-        table.add_row(f"[dim]{workload}, {budget} {unit}[/]")
+        table.add_row(f"[dim]{workload}, {budget} {unit.removesuffix('s') if budget == '1' else unit}[/]")
         for row in cell:
             colour = _COLOURS.get(row.verdict, "default")
             table.add_row(row.arm, row.accuracy, row.difference, row.p_adjusted, f"[{colour}]{row.verdict}[/]")

@@ -190,11 +190,23 @@ class Recorder:
             )
         if recorded == study_hash:
             return
-        changes = self._changes(str(found.experiment_id))
+        experiment_id = str(found.experiment_id)
+        if not self.waiting and next(trial_runs(self._client, experiment_id), None) is None:
+            self._replace_rules(experiment_id, study_hash)
+            return
+        changes = self._changes(experiment_id)
         raise InputError(
             f"study {name} has trials recorded under other rules: {changes}. Results under different rules cannot be "
             "compared: give the changed study another name (study: ...), or undo the change."
         )
+
+    def _replace_rules(self, experiment_id: str, study_hash: str) -> None:
+        """Record the rules anew: no trial has run under the old ones."""
+        self._client.set_experiment_tag(experiment_id, layout.EXPERIMENT_PROTOCOL_HASH, study_hash)
+        run = study_run(self._client, experiment_id)
+        if run is not None:
+            self._client.set_tag(run.info.run_id, layout.EXPERIMENT_PROTOCOL_HASH, study_hash)
+            self._client.log_dict(run.info.run_id, self._study.recorded(), layout.ARTIFACT_STUDY)
 
     def _changes(self, experiment_id: str) -> str:
         run = study_run(self._client, experiment_id)
@@ -216,7 +228,7 @@ class Recorder:
             self._client.create_run(
                 self.experiment_id,
                 run_name=f"study {self._study.study}",
-                tags={layout.ROLE: layout.ROLE_STUDY},
+                tags={layout.ROLE: layout.ROLE_STUDY, layout.EXPERIMENT_PROTOCOL_HASH: self._study.protocol_hash()},
             ).info.run_id
         )
         self._client.log_dict(run_id, self._study.recorded(), layout.ARTIFACT_STUDY)

@@ -16,12 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from analysis import layout
 from sweeps.errors import FairsweepError, InputError, suggest
-from sweeps.places import Places
+from sweeps.places import Places, without_credentials
 from sweeps.protocol import Outcome, OutcomeKind
 from sweeps.spec import Study
 
-#: What a tracking store raises when it is away, refuses, or its disk is full.
-TROUBLE = (MlflowException, RequestException, SQLAlchemyError, OSError)
+#: What a tracking store raises when it is away, refuses, its disk is full, or its driver is not installed.
+TROUBLE = (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError)
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -55,7 +55,9 @@ def find_study(client: MlflowClient, name: str) -> Experiment:
     if name in studies:
         return studies[name]
     known = f"Recorded are: {', '.join(sorted(studies))}." if studies else "None is recorded there yet."
-    raise InputError(f"no study {name!r} in {client.tracking_uri}.{suggest(name, studies)} {known}")
+    raise InputError(
+        f"no study {name!r} in {without_credentials(client.tracking_uri)}.{suggest(name, studies)} {known}"
+    )
 
 
 def recorded_studies(client: MlflowClient) -> list[Experiment]:
@@ -151,4 +153,6 @@ def outcome_of(run: Run) -> Outcome:
 def explain(uri: str, error: BaseException) -> str:
     """Say in one line what went wrong between us and the store at `uri`."""
     reason = " ".join(str(error).split())
-    return f"MLflow at {uri} does not answer as it should: {reason[:300]}"
+    if len(reason) > 200:
+        reason = f"{reason[:80]} … {reason[-110:]}"
+    return without_credentials(f"MLflow at {uri} does not answer as it should: {reason}")

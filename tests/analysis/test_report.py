@@ -201,12 +201,30 @@ def test_too_few_seeds_to_reach_significance_are_a_warning():
     assert row.evidence == "with 3 seeds the least p is 0.1; times 2 comparisons it is not below 0.05"
 
 
-def test_replicated_searches_are_pooled_and_said_so():
-    report = build_report(small(searches=2, seeds=4))
-    assert {row.n for row in report.arms} == {8}
+def test_winners_of_replicated_searches_share_seeds_so_they_are_averaged_per_seed():
+    record = small(searches=2, seeds=4)
+    report = build_report(record)
+    assert {row.n for row in report.arms} == {4}
+    runs = record.trials[at(2, "one_cycle", "confirm")(record.trials)]
+    row = next(r for r in report.arms if (r.budget, r.arm) == (2, "one_cycle"))
+    assert row.mean == pytest.approx(runs["test"].mean())
+    assert row.sd == pytest.approx(runs.groupby("seed_index")["test"].mean().std())
     assert len(report.winners) == 2 * 2 * 2
     assert check(report, "one_search").status == "warn"
     assert check(report, "planned_trials").status == "pass"
+
+
+def test_an_arm_whose_draws_all_diverged_is_said_to_have_diverged_and_nothing_is_missing():
+    lost = changed(small(), at(2, "one_cycle", "tune"), diverged=True, validation=float("nan"))
+    lost = dataclasses.replace(lost, trials=lost.trials[~at(2, "one_cycle", "confirm")(lost.trials)])
+    report = build_report(lost)
+    assert check(report, "planned_trials").status == "pass"
+    divergence = check(report, "no_divergence")
+    assert divergence.status == "fail"
+    assert "draws diverged, so there is no setting to confirm" in divergence.evidence
+    row = next(r for r in report.comparisons if (r.budget, r.arm) == (2, "one_cycle"))
+    assert row.verdict == "undecided"
+    assert "draws diverged" in row.reason
 
 
 def test_the_ledger_charges_diverged_trials_in_full():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweeps.board import Board
 from sweeps.protocol import Outcome, Protocol, Trial, cells, confirm_seed, planned_trials, trial_key, tune_seed
 from sweeps.spec import Study
 from tests.sweeps.studies import tiny_study
@@ -120,6 +121,16 @@ def test_an_arm_whose_draws_all_diverge_leaves_the_others_to_be_confirmed() -> N
         kind = "diverged" if trial.arm == "cosine" else "finished"
         protocol.record(Outcome(key=trial.key, kind=kind, validation=None if kind == "diverged" else 0.5))
     assert set(confirmed) == {"one_cycle", "published"}
+
+
+def test_an_arm_without_a_winner_has_no_confirm_trials_left_to_wait_for() -> None:
+    study = tiny_study()
+    board, protocol = Board(study), Protocol(study)
+    while trial := protocol.next_trial():
+        outcome = Outcome(key=trial.key, kind="diverged") if trial.arm == "cosine" else finish(trial)
+        protocol.record(outcome)
+        board.add(outcome)
+    assert board.total.ended == board.total.planned == 24 - 2 * 2
 
 
 def test_a_failed_draw_blocks_its_cell_until_it_has_run() -> None:

@@ -149,8 +149,21 @@ def test_results_wait_on_disk_while_mlflow_is_away_and_are_delivered_later(
     assert len(list(runs(study, places))) == 1
 
 
-def test_a_study_under_other_rules_is_refused_with_the_difference(study: Study, places: Places) -> None:
+def test_rules_may_change_until_the_first_trial_has_run(study: Study, places: Places) -> None:
     recorder(study, places).close(done=False)
+    changed = study.model_copy(update={"alpha": 0.01})
+    recorder(changed, places).close(done=False)
+    client = connect(places)
+    assert recorded_study(client, find_study(client, study.study)).alpha == 0.01
+
+
+def test_a_study_under_other_rules_is_refused_with_the_difference(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    writer = recorder(study, places)
+    writer.put(results[0])
+    assert writer.flush(20)
+    writer.close(done=False)
     changed = study.model_copy(update={"alpha": 0.01})
     with pytest.raises(InputError, match=r"other rules: alpha was 0.05, is 0.01"):
         Recorder(changed, places).open({})
@@ -177,6 +190,17 @@ def test_an_experiment_of_somebody_else_is_left_alone(study: Study, places: Plac
     connect(places).create_experiment(study.study)
     with pytest.raises(InputError, match="not a study of fairsweep"):
         Recorder(study, places).open({})
+
+
+def test_passwords_in_the_address_of_a_store_are_not_shown(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    places = Places.from_environment({"FAIRSWEEP_HOME": str(tmp_path)})
+    dead = replace(places, tracking_uri="http://user:secret@127.0.0.1:9", artifact_root=None)
+    with pytest.raises(TrackerError) as caught:
+        Recorder(study, dead).open({})
+    assert "secret" not in str(caught.value)
 
 
 def test_a_server_that_does_not_answer_is_named_in_seconds(
