@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,11 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "FAIRSWEEP_HOME": str(home), "HOME": str(home), "COLUMNS": "80"}
 
 
+def heed_ctrl_c() -> None:
+    """Take Ctrl-C in a child process even where the tests were started in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "sweeps.cli", *arguments],
@@ -32,6 +38,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 (no threads of ours are running)
     )
 
 

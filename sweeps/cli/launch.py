@@ -76,8 +76,8 @@ def _finish(undelivered: int, errors: list[str], study: Study, places: Places) -
     if undelivered:
         raise FairsweepError(
             f"{undelivered} results wait in {places.spool(study.study)} because MLflow at "
-            f"{without_credentials(places.tracking_uri)} does not take them. Nothing is lost: launch again when it does, "
-            "and they are delivered first."
+            f"{without_credentials(places.tracking_uri)} does not take them. Nothing is lost: launch again when it "
+            "does, and they are delivered first."
         )
     for error, count in Counter(_last_line(error) for error in errors).most_common(3):
         err.print(f"[red]{count} trials failed:[/] {error}", soft_wrap=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.server import HOST, ServerError, needs_server, serve
+from tests.commands import heed_ctrl_c
 from tests.ui.study import RecordedStudy
 
 SERVE_UNTIL_INTERRUPTED = """
@@ -94,7 +95,13 @@ def test_a_server_that_dies_is_reported_and_its_children_are_ended(
 
 def test_ctrl_c_ends_the_server_too(recorded_study: RecordedStudy, tmp_path: Path) -> None:
     command = [sys.executable, "-c", SERVE_UNTIL_INTERRUPTED, recorded_study.store_uri, str(tmp_path / "log")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as caller:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509
+    ) as caller:
         assert caller.stdout is not None
         group = int(caller.stdout.readline())
         assert running_processes(group)
