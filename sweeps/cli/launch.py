@@ -146,11 +146,22 @@ def _command(name: str, study: str, overrides: list[str] | None, address: str = 
 
 
 def _done(study: Study) -> Board:
-    """Return the board of what is recorded; an empty one where nothing is."""
-    from sweeps.recording import connect, recorded_outcomes  # noqa: PLC0415
+    """Return the board of what is recorded under the same rules; an empty one where nothing is."""
+    from sweeps.recording import connect, recorded_hash, recorded_outcomes  # noqa: PLC0415
 
     board, places = Board(study), Places.from_environment()
-    for outcome in [] if places.is_new else recorded_outcomes(connect(places), study.study):
+    if places.is_new:
+        return board
+    client = connect(places)
+    outcomes = recorded_outcomes(client, study.study)
+    if outcomes and recorded_hash(client, study.study) != study.protocol_hash():
+        err.print(
+            f"[yellow]warning:[/] study {study.study} has trials recorded under other rules; launch will refuse this "
+            "one unless it gets another name (study: ...).",
+            soft_wrap=True,
+        )
+        return board
+    for outcome in outcomes:
         board.add(outcome)
     return board
 

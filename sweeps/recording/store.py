@@ -140,6 +140,19 @@ def recorded_outcomes(client: MlflowClient, name: str) -> list[Outcome]:
         raise TrackerError(explain(client.tracking_uri, error)) from error
 
 
+def recorded_hash(client: MlflowClient, name: str) -> str | None:
+    """Return the hash of the rules under which a study is recorded; None if it is not.
+
+    Raises:
+        TrackerError: MLflow cannot be reached.
+    """
+    try:
+        experiment = client.get_experiment_by_name(name)
+    except TROUBLE as error:
+        raise TrackerError(explain(client.tracking_uri, error)) from error
+    return None if experiment is None else experiment.tags.get(layout.EXPERIMENT_PROTOCOL_HASH)
+
+
 def outcome_of(run: Run) -> Outcome:
     """Return how the trial of a finished run ended."""
     kind = cast(OutcomeKind, run.data.tags[layout.OUTCOME])

@@ -103,6 +103,18 @@ def test_a_launch_under_changed_rules_is_refused(finished: tuple[Path, subproces
     assert "alpha was 0.05, is 0.01" in refused.stderr
 
 
+def test_a_plan_under_changed_rules_warns_and_counts_nothing_as_done(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    home, _ = finished
+    same = fairsweep(home, "plan", str(home / "tiny.yaml"))
+    assert "24 trials are done" in same.stdout
+    assert "warning" not in same.stderr
+    other = fairsweep(home, "plan", str(home / "tiny.yaml"), "--set", "alpha=0.01")
+    assert "0 trials are done" in other.stdout
+    assert "launch will refuse" in other.stderr
+
+
 def test_the_same_study_again_gives_the_same_report(
     finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
