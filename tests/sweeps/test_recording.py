@@ -169,9 +169,14 @@ def test_a_study_under_other_rules_is_refused_with_the_difference(
         Recorder(changed, places).open({})
 
 
-def test_resources_may_change_between_launches(study: Study, places: Places) -> None:
-    recorder(study, places).close(done=False)
-    recorder(tiny_study(study=study.study, resources={"cpu": 2}), places).close(done=False)
+def test_resources_may_change_between_launches(study: Study, places: Places, results: list[TrialResult]) -> None:
+    first = recorder(study, places)
+    first.put(results[0])
+    assert first.flush(20)
+    first.close(done=False)
+    second = recorder(tiny_study(study=study.study, resources={"cpu": 2}), places)
+    second.close(done=False)
+    assert second.outcomes() == [results[0].outcome]
 
 
 def test_the_study_is_recorded_as_it_was_validated(study: Study, places: Places) -> None:
