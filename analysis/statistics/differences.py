@@ -13,7 +13,7 @@ from analysis.statistics.arrays import finite_vector, sample_mean, sample_varian
 
 @dataclass(frozen=True, kw_only=True)
 class WelchDifference:
-    """The difference of two means (treatment - control), its standard error and Welch degrees of freedom.
+    """The difference of two means (treatment - control), its standard error and its degrees of freedom.
 
     Below two values in either sample the standard error is NaN, and so is everything that follows from it.
     Two constant samples have a standard error of 0 and an interval of no width.
@@ -32,12 +32,22 @@ class WelchDifference:
         Raises:
             ValueError: If the confidence is out of range.
         """
-        if not 0 < confidence < 1:
-            raise ValueError(f"confidence must be in (0, 1); got {confidence}.")
+        check_confidence(confidence)
         if self.standard_error == 0:
             return self.difference, self.difference
         half_width = float(stats.t.ppf((1 + confidence) / 2, self.degrees_of_freedom)) * self.standard_error
         return self.difference - half_width, self.difference + half_width
+
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of t = difference / standard error.
+
+        Where the standard error is 0 it is 1 without a difference and NaN with one: an infinite t comes from what has
+        not been measured, the spread over seeds.
+        """
+        if self.standard_error == 0:
+            return 1.0 if self.difference == 0 else math.nan
+        return 2 * float(stats.t.sf(abs(self.difference) / self.standard_error, self.degrees_of_freedom))
 
     def is_equivalent(self, margin: float, alpha: float = 0.05) -> bool:
         """Say whether two one-sided Welch tests at ``alpha`` place the difference within ``+-margin``.
@@ -72,6 +82,12 @@ class WelchDifference:
         above = (self.difference + margin) / self.standard_error
         below = (self.difference - margin) / self.standard_error
         return float(max(stats.t.sf(above, self.degrees_of_freedom), stats.t.cdf(below, self.degrees_of_freedom)))
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse a coverage outside of (0, 1)."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be in (0, 1); got {confidence}.")
 
 
 def welch_difference(treatment: ArrayLike, control: ArrayLike) -> WelchDifference:

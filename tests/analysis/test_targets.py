@@ -1,9 +1,12 @@
 import math
 
-from analysis.record import EVALUATION_COLUMNS, typed
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from analysis.statistics import first_hit, median_with_misses, sustained_hit
-from analysis.tables.time_to_target import time_to_target_rows
-from tests.analysis.synthetic_study import TWO_ARMS, at, changed, synthetic_record
+from analysis.statistics.targets import first_hits, hit_times, sustained_hits
 
 
 def test_the_first_hit_is_the_first_evaluation_at_or_above_the_target():
@@ -26,47 +29,37 @@ def test_no_evaluations_hit_nothing():
     assert sustained_hit([], 0.5) is None
 
 
+curves = st.lists(st.lists(st.sampled_from([0.1, 0.5, 0.8, math.nan]), max_size=5), max_size=6)
+
+
+@given(curves)
+def test_many_curves_at_once_agree_with_one_at_a_time(curves):
+    offsets = np.cumsum([0, *map(len, curves)])
+    flat = np.array([accuracy for curve in curves for accuracy in curve])
+    for many, single in ((first_hits, first_hit), (sustained_hits, sustained_hit)):
+        expected = [single(curve, 0.5) for curve in curves]
+        positions = many(flat, offsets, 0.5).tolist()
+        assert [None if at < 0 else at - start for at, start in zip(positions, offsets, strict=False)] == expected
+
+
+def test_runs_of_one_seed_are_averaged():
+    sample = hit_times([2, 4, 9], [True, True, False], seeds=[7, 7, 3])
+    assert (sample.num_runs, sample.num_seeds, sample.hits) == (3, 2, 2)
+    assert sample.mean_per_seed(sample.times).tolist() == [9, 3]
+
+
+def test_a_sample_of_times_is_checked():
+    with pytest.raises(ValueError, match="times must be finite"):
+        hit_times([1, math.inf], [True, False])
+    with pytest.raises(ValueError, match="times must not be negative; got -1"):
+        hit_times([-1], [True])
+    with pytest.raises(ValueError, match=r"reached must have the shape of times, \(2,\); got \(1,\)"):
+        hit_times([1, 2], [True])
+
+
 def test_a_miss_counts_as_later_than_any_hit_in_the_median():
     assert median_with_misses([3, 1, None]) == 3
     assert median_with_misses([1, 2, 3, None]) == 2.5
     assert median_with_misses([1, None, None]) is None
     assert median_with_misses([1, 2, None, None]) is None  # a middle run missed
     assert median_with_misses([]) is None
-
-
-def _record_with_curves(curves):
-    """One cell, two arms, as many seeds as curves; the control gets the curves, one evaluation per ten updates."""
-    record = synthetic_record(arms=TWO_ARMS, budgets=(2,), draws=2, seeds=len(curves))
-    runs = record.trials[at(2, "piecewise")(record.trials)]
-    rows = [
-        {**run, "update": 10 * (i + 1), "epoch": (i + 1) / 2, "train_seconds": 0.1 * (i + 1), "test": accuracy}
-        for run, curve in zip(runs.to_dict("records"), curves, strict=True)
-        for i, accuracy in enumerate(curve)
-    ]
-    evaluations = typed([{k: row.get(k) for k in EVALUATION_COLUMNS} for row in rows], EVALUATION_COLUMNS)
-    object.__setattr__(record, "evaluations", evaluations)
-    return record
-
-
-def test_a_table_row_counts_hits_and_takes_medians_over_all_runs():
-    record = _record_with_curves([[0.5, 0.85], [0.82, 0.7], [0.5, 0.6]])
-    row = time_to_target_rows(record)[0]
-    assert (row.arm, row.target, row.n, row.hits, row.sustained_hits) == ("piecewise", 0.8, 3, 2, 1)
-    assert (row.median_updates, row.median_epochs, row.median_seconds) == (20, 1.0, 0.2)
-
-
-def test_nobody_at_the_target_gives_no_median_rather_than_a_large_one():
-    row = time_to_target_rows(_record_with_curves([[0.5], [0.6]]))[0]
-    assert (row.hits, row.median_updates, row.median_seconds) == (0, None, None)
-
-
-def test_everybody_at_the_target_at_once_gives_the_first_evaluation():
-    row = time_to_target_rows(_record_with_curves([[0.9], [0.9]]))[0]
-    assert (row.hits, row.sustained_hits, row.median_updates) == (2, 2, 10)
-
-
-def test_a_diverged_run_never_reaches_a_target_wherever_it_was_before():
-    record = _record_with_curves([[0.9], [0.9], [0.9]])
-    record = changed(record, lambda t: at(2, "piecewise")(t) & (t["seed_index"] < 2), diverged=True)
-    row = time_to_target_rows(record)[0]
-    assert (row.n, row.hits, row.median_updates) == (3, 1, None)
