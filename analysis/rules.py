@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -46,20 +46,34 @@ class Arm(_Frozen):
     schedule: str
     momentum_policy: str = "constant"
     as_published: bool = False
+    reference_accuracy: float | None = None
     search: Mapping[str, Any] = Field(default_factory=dict)
 
 
 class Tuning(_Frozen):
-    """Count the draws of one search, and how often each search is replicated."""
+    """Count the draws of one search, and how often each search is replicated; name what draws them."""
 
     draws: int = 0
     searches: int = 1
+    sampler: str = "sobol"
 
 
 class Confirm(_Frozen):
-    """Count the fresh seeds on which every winner is re-run."""
+    """Count the fresh seeds on which every winner is re-run: these, or more of them until a cell is decided."""
 
     seeds: int
+    until: Literal["planned", "decided"] = "planned"
+    max_seeds: int | None = None
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether seeds are added one at a time until a cell is decided."""
+        return self.until == "decided"
+
+    @property
+    def most_seeds(self) -> int:
+        """The seeds after which a cell ends in any case."""
+        return self.seeds if self.max_seeds is None else max(self.seeds, self.max_seeds)
 
 
 class Rules(_Frozen):
@@ -67,7 +81,8 @@ class Rules(_Frozen):
 
     ``Rules.model_validate_json`` reads the study file as recorded; keys that the analysis does not need are
     ignored. Accuracies, targets and the margin are fractions in [0, 1]. ``search`` holds the dimensions that
-    all tuned arms share.
+    all tuned arms share. ``cells_run`` names the cells where not every workload is run at every budget, as in a table
+    from elsewhere; empty stands for all.
     """
 
     study: str
@@ -84,6 +99,7 @@ class Rules(_Frozen):
     equivalence_margin: float = Field(gt=0)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     protocol_hash: str = ""
+    cells_run: tuple[Cell, ...] = ()
 
     @model_validator(mode="after")
     def _control_is_an_arm(self) -> Rules:
@@ -93,8 +109,9 @@ class Rules(_Frozen):
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Every workload at every budget, in the order of the study file."""
-        return tuple(Cell(w.name, amount) for w in self.workloads for amount in self.budgets.amounts)
+        """Every workload at every budget, in the order of the study file; but only those that are run."""
+        cells = (Cell(w.name, amount) for w in self.workloads for amount in self.budgets.amounts)
+        return tuple(cell for cell in cells if not self.cells_run or cell in self.cells_run)
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -110,6 +127,11 @@ class Rules(_Frozen):
     def tuned_arms(self) -> tuple[str, ...]:
         """The arms that are searched, control first."""
         return tuple(name for name in self.ordered_arms if not self.arms[name].as_published)
+
+    @property
+    def num_comparisons(self) -> int:
+        """How many comparisons the study makes: every arm but the control, in every cell."""
+        return len(self.cells) * (len(self.arms) - 1)
 
     @property
     def published_control(self) -> str | None:

@@ -7,6 +7,9 @@
    is then too small to matter. Such cases are marked.
 3. Better, worse. If the Holm-adjusted permutation p is below alpha, the sign of the difference decides.
 4. Undecided otherwise: neither a difference nor its absence has been shown.
+
+Where seeds were added until a cell was decided (:func:`decide_sequentially`), rule 2 asks that the confidence
+sequence lie inside the margin and rule 3 that it exclude zero, at alpha over the number of comparisons of the study.
 """
 
 from __future__ import annotations
@@ -56,3 +59,27 @@ def decide(
     if significant:
         return Decision(verdict="better" if difference > 0 else "worse")
     return Decision(verdict="undecided", reason="neither a difference nor equivalence is shown with these seeds")
+
+
+def decide_sequentially(*, state: str, significant: bool, blocks: int, withheld: Sequence[str] = ()) -> Decision:
+    """Apply the rules of this module to a comparison whose seeds were added until its cell was decided.
+
+    Args:
+        state: What the confidence sequence shows, a ``statistics.sequential.SequenceState``.
+        significant: Whether the anytime-valid p is below alpha after correction.
+        blocks: Seeds that the sequence rests on.
+        withheld: Why no verdict may be given; empty for a clean comparison.
+    """
+    if withheld:
+        return Decision(verdict="undecided", reason="; ".join(withheld), withheld=True)
+    if blocks < 2:
+        return Decision(verdict="undecided", reason="at least two seeds per arm are needed", withheld=True)
+    if state == "equivalent":
+        reason = "the difference is significant but too small to matter" if significant else ""
+        return Decision(verdict="equivalent", reason=reason, significant_below_margin=significant)
+    if state in {"better", "worse"}:
+        return Decision(verdict="better" if state == "better" else "worse")
+    if state == "contradictory":
+        reason = "the intervals after each seed contradict each other"
+        return Decision(verdict="undecided", reason=reason, withheld=True)
+    return Decision(verdict="undecided", reason=f"neither a difference nor equivalence is shown after {blocks} seeds")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sweeps.protocol import Cell, Outcome, OutcomeKind, cells, planned_trials
+from sweeps.protocol import Cell, Outcome, OutcomeKind, Protocol, cells, planned_trials
 from sweeps.spec import Study
 
 
@@ -14,7 +15,8 @@ class Tally:
 
     Args:
         draws: tune trials planned.
-        seeds: confirm trials planned.
+        seeds: confirm trials planned, at least.
+        most_seeds: confirm trials at most: more where seeds are added until a cell is decided.
         tuned: tune trials ended, diverged ones included.
         confirmed: confirm trials ended, diverged ones included.
         diverged: of these, diverged ones.
@@ -25,6 +27,7 @@ class Tally:
 
     draws: int = 0
     seeds: int = 0
+    most_seeds: int = 0
     tuned: int = 0
     confirmed: int = 0
     diverged: int = 0
@@ -34,8 +37,13 @@ class Tally:
 
     @property
     def planned(self) -> int:
-        """Return the number of trials planned."""
+        """Return the number of trials planned, at least."""
         return self.draws + self.seeds
+
+    @property
+    def most_planned(self) -> int:
+        """Return the number of trials planned, at most."""
+        return self.draws + self.most_seeds
 
     @property
     def ended(self) -> int:
@@ -61,13 +69,15 @@ class Board:
             tally = self.tallies[cell, arm]
             tally.draws += phase == "tune"
             tally.seeds += phase == "confirm"
+        for tally in self.tallies.values():
+            tally.most_seeds = tally.seeds * self.study.confirm.max_seeds // self.study.confirm.seeds
 
     @property
     def total(self) -> Tally:
         """Return the sums over cells and arms."""
         total = Tally()
         for tally in self.tallies.values():
-            for name in ("draws", "seeds", "tuned", "confirmed", "diverged", "failed"):
+            for name in ("draws", "seeds", "most_seeds", "tuned", "confirmed", "diverged", "failed"):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
         return total
 
@@ -81,8 +91,17 @@ class Board:
         if seconds is not None:
             self._seconds.setdefault(found, []).append(seconds)
 
+    def follow(self, protocol: Protocol) -> None:
+        """Take over how many seeds each cell is confirmed on, where they are added until it is decided."""
+        for (cell, arm), tally in self.tallies.items():
+            if self.study.confirm.until == "decided" and tally.seeds:
+                searches = 1 if self.study.arms[arm].as_published else self.study.tuning.searches
+                tally.seeds, tally.most_seeds = (searches * blocks for blocks in protocol.blocks(cell))
+
     def hours_left(self, slots: int) -> float | None:
         """Estimate the hours left with `slots` trials at a time; None before the first trial has ended.
+
+        Seeds that may be added until a cell is decided do not count.
 
         A cell without a finished trial is taken to cost in proportion to its budget, at the rate of the longest known.
         """
@@ -92,7 +111,7 @@ class Board:
         longest = max(means, key=lambda cell: cell.budget.amount)
         rate = means[longest] / longest.budget.amount
         left = sum(
-            (tally.planned - tally.ended) * means.get(cell, rate * cell.budget.amount)
+            max(tally.planned - tally.ended, 0) * means.get(cell, rate * cell.budget.amount)
             for (cell, _), tally in self.tallies.items()
         )
         return left / max(slots, 1) / 3600
@@ -107,6 +126,20 @@ class Board:
         tally.diverged += kind == "diverged"
         tally.diverged_draws += kind == "diverged" and phase == "tune"
         if tally.draws and tally.diverged_draws == tally.draws:
-            tally.seeds = 0  # no draw survived, so there is nothing to confirm
+            tally.seeds = tally.most_seeds = 0  # no draw survived, so there is nothing to confirm
         if phase == "tune" and validation is not None:
             tally.best = validation if tally.best is None else max(tally.best, validation)
+
+
+def board_of(study: Study, outcomes: Iterable[Outcome]) -> Board:
+    """Return the state of a study of which these trials have ended."""
+    board, ended = Board(study), list(outcomes)
+    for outcome in ended:
+        board.add(outcome)
+    if study.confirm.until == "decided":
+        protocol = Protocol(study)
+        for outcome in ended:
+            protocol.record(outcome)
+        protocol.has_work()  # replays what is recorded
+        board.follow(protocol)
+    return board

@@ -69,12 +69,14 @@ class Launch:
                 max_concurrent=max_concurrent,
                 scratch=self.places.scratch(self.study.study),
             )
+        self.board.follow(self.protocol)
 
     def _ended(self, result: TrialResult) -> None:
         self.recorder.put(result)
         if result.kind == "failed":
             self.failures.append(result)
         self.board.add(result.outcome, result.ended_at - result.started_at)
+        self.board.follow(self.protocol)
 
 
 @contextmanager
@@ -94,6 +96,8 @@ def prepared(study: Study, places: Places) -> Iterator[Launch]:
         for outcome in outcomes:
             protocol.record(outcome)
             board.add(outcome)
+        protocol.has_work()  # replays what is recorded
+        board.follow(protocol)
         launch = Launch(study, places, recorder, protocol, board, resumed=len(outcomes))
         try:
             yield launch

@@ -24,23 +24,30 @@ class CellPlan:
     Args:
         cell: the cell.
         tune_trials: trials of the tune phase.
-        confirm_trials: trials of the confirm phase.
+        confirm_trials: trials of the confirm phase, at least.
+        most_confirm_trials: trials of the confirm phase, at most.
         updates_per_trial: updates of one training.
     """
 
     cell: Cell
     tune_trials: int
     confirm_trials: int
+    most_confirm_trials: int
     updates_per_trial: int
 
     @property
     def trials(self) -> int:
-        """Return the trials of both phases."""
+        """Return the trials of both phases, at least."""
         return self.tune_trials + self.confirm_trials
 
     @property
+    def most_trials(self) -> int:
+        """Return the trials of both phases, at most."""
+        return self.tune_trials + self.most_confirm_trials
+
+    @property
     def updates(self) -> int:
-        """Return the updates of all trials."""
+        """Return the updates of all trials that run in any case."""
         return self.trials * self.updates_per_trial
 
 
@@ -54,6 +61,7 @@ def cell_plans(study: Study) -> tuple[CellPlan, ...]:
             cell=cell,
             tune_trials=counts.get((cell, "tune"), 0),
             confirm_trials=counts.get((cell, "confirm"), 0),
+            most_confirm_trials=counts.get((cell, "confirm"), 0) * study.confirm.max_seeds // study.confirm.seeds,
             updates_per_trial=_updates(study.workload(cell.workload), cell.budget),
         )
         for cell in cells(study)

@@ -4,7 +4,9 @@ It is told which trials have ended and how, and says which may start next. It kn
 so that resuming a study is replaying what is recorded: feed the finished trials, run what is left.
 
 Per cell, every tuned arm gets the same draws; the best draw of each search by *validation* metric is re-run on fresh
-seeds, the same for every arm and interleaved over the arms, as soon as all searches of the cell are done.
+seeds, the same for every arm and interleaved over the arms, as soon as all searches of the cell are done. With
+``confirm: {until: decided}`` further blocks, one seed in every arm and search, follow one at a time until
+`analysis.stopping` finds the cell decided.
 """
 
 from __future__ import annotations
@@ -71,11 +73,14 @@ class Outcome:
         key: the trial's key.
         kind: ``finished``; ``diverged`` (a result: spent, shown, never the winner); ``failed`` (no result).
         validation: final validation metric of a finished trial, else None.
+        test: final test metric of a finished confirm trial, else None; it decides nothing but whether a cell whose
+            seeds are added until it is decided needs more of them.
     """
 
     key: str
     kind: OutcomeKind
     validation: float | None = None
+    test: float | None = None
 
 
 def trial_key(cell: Cell, arm: str, phase: Phase, search: int, index: int) -> str:
@@ -113,6 +118,9 @@ class Protocol:
         self._settings: dict[str, Mapping[str, Setting]] = {}
         self._in_flight: dict[str, Trial] = {}
         self._open_draws = {cell: len(self._tuned) * study.tuning.searches * study.tuning.draws for cell in self.cells}
+        self._blocks = dict.fromkeys(self.cells, study.confirm.seeds)
+        self._open_confirms = dict.fromkeys(self.cells, 0)
+        self._settled: set[Cell] = set()
         self._confirming: deque[Trial] = deque()
         self._tuning: deque[Trial] = deque()
         for cell in self.cells:
@@ -178,7 +186,7 @@ class Protocol:
         """Yield a cell's draws, arm after arm within each draw; an adaptive sampler starts with its first."""
         adaptive = self.study.tuning.sampler == "tpe"
         if not self._open_draws[cell]:
-            yield from self._confirm_trials(cell)
+            yield from self._confirm_trials(cell, range(self._blocks[cell]))
         for draw in range(1 if adaptive else self.study.tuning.draws):
             for search in range(self.study.tuning.searches):
                 for arm in self._tuned:
@@ -215,18 +223,69 @@ class Protocol:
 
     def _advance(self, trial: Trial) -> None:
         """Queue what the end of `trial` makes possible."""
-        if trial.phase != "tune":
+        if trial.phase == "confirm":
+            self._open_confirms[trial.cell] -= 1
+            if not self._open_confirms[trial.cell]:
+                self._add_block_or_settle(trial.cell)
             return
         self._open_draws[trial.cell] -= 1
         if self.study.tuning.sampler == "tpe" and trial.index + 1 < self.study.tuning.draws:
             self._tuning.append(self._tune_trial(trial.cell, trial.arm, trial.search, trial.index + 1))
         if not self._open_draws[trial.cell]:
-            self._confirming.extend(self._confirm_trials(trial.cell))
+            self._confirming.extend(self._confirm_trials(trial.cell, range(self._blocks[trial.cell])))
 
-    def _confirm_trials(self, cell: Cell) -> Iterator[Trial]:
+    def blocks(self, cell: Cell) -> tuple[int, int]:
+        """Return the seeds that each arm of a cell is confirmed on for certain, and at most."""
+        certain = self._blocks[cell]
+        return certain, certain if cell in self._settled else self.study.confirm.max_seeds
+
+    def _add_block_or_settle(self, cell: Cell) -> None:
+        """Queue one more seed for every arm of a cell whose confirm trials have all ended, unless it is decided."""
+        if not self._is_undecided(cell):
+            self._settled.add(cell)
+            return
+        self._blocks[cell] += 1
+        self._confirming.extend(self._confirm_trials(cell, range(self._blocks[cell] - 1, self._blocks[cell])))
+
+    def _is_undecided(self, cell: Cell) -> bool:
+        study = self.study
+        if study.confirm.until == "planned":
+            return False
+        # Brings scipy, which commands that only read a study file should not wait for.
+        from analysis.stopping import StoppingRule, wants_another_block  # noqa: PLC0415
+
+        rule = StoppingRule(
+            seeds=study.confirm.seeds,
+            max_seeds=study.confirm.max_seeds,
+            margin=study.equivalence_margin,
+            alpha=study.alpha,
+            num_comparisons=len(self.cells) * (len(study.arms) - 1),
+        )
+        others = [name for name in study.arms if name != study.control]
+        tuned = [name for name in others if name in self._tuned]
+        return wants_another_block(self._test_accuracies(cell), study.control, tuned or others, rule)
+
+    def _test_accuracies(self, cell: Cell) -> dict[str, list[float | None]]:
+        """Return the final test metric per arm and block; over several winners their mean, None if one has none."""
+        searches: dict[str, list[int]] = {}
+        for arm, search, _ in self._contenders(cell):
+            searches.setdefault(arm, []).append(search)
+
+        def mean_of(arm: str, index: int) -> float | None:
+            keys = (trial_key(cell, arm, "confirm", search, index) for search in searches[arm])
+            values = [self._outcomes[key].test for key in keys]
+            known = [value for value in values if value is not None]
+            return sum(known) / len(known) if len(known) == len(values) else None
+
+        return {arm: [mean_of(arm, index) for index in range(self._blocks[cell])] for arm in searches}
+
+    def _confirm_trials(self, cell: Cell, indices: range) -> Iterator[Trial]:
         """Yield the confirm trials of a cell, interleaved over arms so that a drifting machine favours none."""
         contenders = list(self._contenders(cell))
-        for index in range(self.study.confirm.seeds):
+        if not contenders:
+            self._settled.add(cell)
+        self._open_confirms[cell] += len(contenders) * len(indices)
+        for index in indices:
             for arm, search, settings in contenders:
                 yield Trial(
                     cell=cell,
@@ -251,7 +310,8 @@ class Protocol:
 def planned_trials(study: Study) -> Iterator[tuple[Cell, str, Phase, int, int]]:
     """Yield cell, arm, phase, search and index of every trial of the study, without drawing settings.
 
-    An arm whose draws all diverge in a cell has no winner, so that its confirm trials never run.
+    An arm whose draws all diverge in a cell has no winner, so that its confirm trials never run. Where seeds are added
+    until a cell is decided, these are the trials that run in any case.
     """
     for cell in cells(study):
         for name, arm in study.arms.items():

@@ -41,6 +41,7 @@ from sweeps.space import (
 SLUG = r"^[a-z0-9][a-z0-9._-]*$"
 ARM_NAME = r"^[a-z][a-z0-9_]*$"
 MAX_TRIALS = 1_000_000
+MAX_SEEDS = 10_000
 
 _NUMBER_PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
 _DIMENSION_SCHEMA = {
@@ -113,6 +114,12 @@ class Arm(Part):
         description="Run with the settings of a publication instead of tuned ones; has no search space.",
     )
     reference: str = Field("", max_length=500, description="Where the settings of an as_published arm come from.")
+    reference_accuracy: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Test accuracy that others have published for this arm at the longest budget: what it must reach.",
+    )
     settings: dict[str, bool | int | float | str | list[bool | int | float | str]] = Field(
         default_factory=dict, description="Fixed settings, the same in every trial of this arm."
     )
@@ -208,10 +215,36 @@ class Tuning(Part):
     sampler: Sampler = Field("sobol", description="sobol (default), random or tpe.")
 
 
+def _default_max_seeds(data: Mapping[str, Any]) -> int:
+    seeds = int(data.get("seeds", 2))
+    return min(3 * seeds, MAX_SEEDS) if data.get("until") == "decided" else seeds
+
+
 class Confirm(Part):
     """How winners are confirmed."""
 
-    seeds: int = Field(10, ge=2, le=10_000, strict=True, description="Fresh seeds, the same for every arm.")
+    seeds: int = Field(10, ge=2, le=MAX_SEEDS, strict=True, description="Fresh seeds, the same for every arm.")
+    until: Literal["planned", "decided"] = Field(
+        "planned",
+        description="planned: run these seeds; decided: add one seed at a time to every arm of a cell until it is "
+        "decided, with tests that allow for it.",
+    )
+    max_seeds: int = Field(
+        default_factory=_default_max_seeds,
+        ge=2,
+        le=MAX_SEEDS,
+        strict=True,
+        description="Seeds after which an undecided cell ends; with until: decided, by default three times seeds.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.until == "planned" and self.max_seeds != self.seeds:
+            raise_problems([Problem(("max_seeds",), "must be left out unless until is decided; add until: decided.")])
+        if self.max_seeds < self.seeds:
+            message = f"must be at least seeds, which is {self.seeds}; got {self.max_seeds}."
+            raise_problems([Problem(("max_seeds",), message)])
+        return self
 
 
 class Resources(Part):
@@ -311,6 +344,11 @@ class Study(Part):
         rules["arms"] = {
             name: {k: v for k, v in arm.items() if k != "reference"} for name, arm in rules["arms"].items()
         }
+        for arm in rules["arms"].values():
+            if arm["reference_accuracy"] is None:  # as before there was such a field
+                del arm["reference_accuracy"]
+        if self.confirm.until == "planned":
+            rules["confirm"] = {"seeds": self.confirm.seeds}
         rules["workloads"] = [{k: v for k, v in w.items() if k != "data_root"} for w in rules["workloads"]]
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
@@ -327,9 +365,16 @@ def _study_problems(study: Study) -> Iterator[Problem]:
             yield Problem(("workloads", index, "name"), f"must be unique; got {workload.name!r} twice.")
     for name in tuned:
         yield from _tuned_arm_problems(study, name)
+    for name, arm in study.arms.items():
+        if arm.reference_accuracy is not None and len(study.workloads) > 1:
+            yield Problem(
+                ("arms", name, "reference_accuracy"),
+                "must be left out where there are several workloads: it holds for one; make it a study of its own.",
+            )
     yield from _search_value_problems(study, tuned)
     cells = len(study.workloads) * len(study.budgets.each)
-    trials = cells * study.tuning.searches * (len(tuned) * study.tuning.draws + len(study.arms) * study.confirm.seeds)
+    confirm_trials = len(study.arms) * study.confirm.max_seeds
+    trials = cells * study.tuning.searches * (len(tuned) * study.tuning.draws + confirm_trials)
     if trials > MAX_TRIALS:
         yield Problem(
             ("tuning",), f"must plan at most {MAX_TRIALS:,} trials; got {trials:,}. Use fewer draws or seeds."

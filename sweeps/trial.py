@@ -41,8 +41,13 @@ class TrialResult:
     @property
     def outcome(self) -> Outcome:
         """Return what the protocol needs to know."""
-        validation = self.curve[-1].validation if self.kind == "finished" else None
-        return Outcome(key=self.trial.key, kind=self.kind, validation=validation)
+        last = self.curve[-1] if self.kind == "finished" else None
+        return Outcome(
+            key=self.trial.key,
+            kind=self.kind,
+            validation=last.validation if last else None,
+            test=last.test if last else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,19 @@ def outcome(condition: Condition, findings: Iterable[Finding]) -> CheckRow:
     )
 
 
+def not_recorded(condition: Condition, lacking: str, remedy: str) -> CheckRow:
+    """Return the row of a check that could not be made: it neither passes nor withholds a verdict."""
+    return CheckRow(
+        name=condition.name,
+        title=condition.title,
+        status="warn",
+        evidence=f"not recorded: {lacking}",
+        remedy=remedy,
+        findings=(),
+        run_ids=(),
+    )
+
+
 def in_cell(cell: Cell, evidence: str, run_ids: Iterable[str] = ()) -> Finding:
     """Return a finding that concerns every arm of a cell."""
     return Finding(workload=cell.workload, budget=cell.budget, arm=None, evidence=evidence, run_ids=tuple(run_ids))

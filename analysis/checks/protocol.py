@@ -7,10 +7,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.checks.outcome import Condition, at_place, everywhere, in_cell, outcome
-from analysis.record import CONFIRM, FAILED, TUNE, StudyRecord, trials_of
-from analysis.rules import Place, Rules
+from analysis.checks.outcome import Condition, at_place, everywhere, in_cell, not_recorded, outcome
+from analysis.record import CONFIRM, FAILED, PLAN, RULES, SEEDS, TUNE, TUNING, StudyRecord, trials_of
+from analysis.rules import Cell, Place
+from analysis.samples import blocks_begun
 from analysis.tables.rows import CheckRow, Finding
+
+ADD_TUNING = "Add the tuning trials to the table (phase tune)."
 
 TUNING_BUDGETS = Condition(
     name="equal_tuning_budgets",
@@ -47,6 +50,13 @@ SEEDS_DISJOINT = Condition(
     met="Tuning and confirm seeds are disjoint.",
     remedy="Re-run the confirm phase of the cell on fresh seeds.",
 )
+RULES_FIRST = Condition(
+    name="rules_fixed_first",
+    title="The rules were recorded before the first trial",
+    severity="warn",
+    met="Control, margin, alpha and targets were recorded before the first trial.",
+    remedy="",
+)
 CONTROL = Condition(
     name="control_is_tuned",
     title="The control is a tuned arm",
@@ -58,13 +68,15 @@ CONTROL = Condition(
 
 def check_tuning_budgets(record: StudyRecord) -> CheckRow:
     """Compare the trials and charged updates of the tuned arms within each cell."""
-    rules, trials = record.rules, record.distinct_trials()
+    rules = record.rules
+    if TUNING not in record.recorded:
+        return not_recorded(TUNING_BUDGETS, "the table has no tuning trials", ADD_TUNING)
 
     def findings() -> Iterator[Finding]:
         for cell in rules.cells:
             spent = {}
             for arm in rules.tuned_arms:
-                runs = trials_of(trials, Place(*cell, arm), TUNE)
+                runs = record.trials_at(Place(*cell, arm), TUNE)
                 spent[arm] = (len(runs), int(runs["total_updates"].sum()))
             if len(set(spent.values())) > 1:
                 amounts = ", ".join(f"{arm} {n} trials and {updates} updates" for arm, (n, updates) in spent.items())
@@ -78,16 +90,20 @@ def check_planned_trials(record: StudyRecord) -> CheckRow:
     rules, trials = record.rules, record.distinct_trials()
     done = trials[trials["outcome"] != FAILED]
     done = done[(done["phase"] != CONFIRM) | done["diverged"] | done["test"].notna()]
+    if PLAN not in record.recorded:
+        remedy = "Give the planned numbers of draws and seeds with --rules."
+        return not_recorded(PLANNED_TRIALS, f"how many runs were planned{_unequal_numbers(record)}", remedy)
+    done_at = done.groupby(["workload", "budget", "arm", "phase"], sort=False).indices
 
     def findings() -> Iterator[Finding]:
         for place in rules.places:
             for phase in (TUNE, CONFIRM):
                 lost = record.lost_searches(place) if phase == CONFIRM else frozenset()
-                planned = {slot for slot in _planned_slots(rules, place, phase) if slot[0] not in lost}
-                lacking = planned - set(_slots(trials_of(done, place, phase)))
+                planned = {slot for slot in _planned_slots(record, place, phase) if slot[0] not in lost}
+                lacking = planned - set(_slots(done.iloc[done_at.get((*place, phase), [])]))
                 if lacking:
                     yield at_place(rules, place, f"{len(lacking)} of {len(planned)} {phase} trials are missing")
-                recorded = trials_of(trials, place, phase)
+                recorded = record.trials_at(place, phase)
                 surplus = recorded[[slot not in planned for slot in _slots(recorded)]]
                 if len(surplus):
                     yield at_place(rules, place, f"{len(surplus)} {phase} trials were not planned", surplus["run_id"])
@@ -100,11 +116,24 @@ def check_planned_trials(record: StudyRecord) -> CheckRow:
     return outcome(PLANNED_TRIALS, findings())
 
 
-def _planned_slots(rules: Rules, place: Place, phase: str) -> set[tuple[int, int]]:
+def _planned_slots(record: StudyRecord, place: Place, phase: str) -> set[tuple[int, int]]:
+    """Return search and draw, or search and seed index, of every trial; seeds that were begun are run in every arm."""
+    rules = record.rules
     if phase == TUNE and rules.arms[place.arm].as_published:
         return set()
-    per_search = rules.tuning.draws if phase == TUNE else rules.confirm.seeds
+    per_search = rules.tuning.draws if phase == TUNE else blocks_begun(record, Cell(place.workload, place.budget))
     return {(search, index) for search in range(rules.searches(place.arm)) for index in range(per_search)}
+
+
+def _unequal_numbers(record: StudyRecord) -> str:
+    """Say where the arms of a cell have different numbers of confirm runs."""
+    rules = record.rules
+    for cell in rules.cells:
+        counts = {arm: len(record.trials_at(Place(*cell, arm), CONFIRM)) for arm in rules.ordered_arms}
+        if len(set(counts.values())) > 1:
+            numbers = ", ".join(f"{arm} {count}" for arm, count in counts.items())
+            return f"; the arms {rules.describe_cell(cell)} have different numbers of runs: {numbers}"
+    return ""
 
 
 def _slots(trials: pd.DataFrame) -> list[tuple[int, int]]:
@@ -131,12 +160,14 @@ def check_duplicates(record: StudyRecord) -> CheckRow:
 def check_confirm_seeds(record: StudyRecord) -> CheckRow:
     """Compare the seeds behind each seed index over the arms of a cell; missing runs are not its concern."""
     rules, trials = record.rules, record.distinct_trials()
+    if SEEDS not in record.recorded:
+        return not_recorded(CONFIRM_SEEDS, "which run had which seed", "Add a column with the seed of every run.")
 
     def findings() -> Iterator[Finding]:
         for cell in rules.cells:
             runs = trials_of(trials, cell, CONFIRM)
             by_index = runs.groupby(["search", "seed_index"])["seed"].nunique(dropna=False)
-            if (by_index > 1).any():
+            if (by_index > 1).any() or (PLAN not in record.recorded and _different_seed_lists(runs)):
                 yield in_cell(
                     cell, f"the arms {rules.describe_cell(cell)} have different confirm seeds", runs["run_id"]
                 )
@@ -154,9 +185,18 @@ def check_confirm_seeds(record: StudyRecord) -> CheckRow:
     return outcome(CONFIRM_SEEDS, findings())
 
 
+def _different_seed_lists(runs: pd.DataFrame) -> bool:
+    lists = {frozenset(own["seed"].dropna()) for _, own in runs.groupby("arm", sort=False)}
+    return len(lists) > 1
+
+
 def check_seeds_disjoint(record: StudyRecord) -> CheckRow:
     """Find seeds that were used both for tuning and for confirming in a cell."""
     rules, trials = record.rules, record.distinct_trials()
+    if not {SEEDS, TUNING} <= record.recorded:
+        lacking = "which seeds tuning used" if SEEDS in record.recorded else "which run had which seed"
+        remedy = "Add the tuning trials, and a column with the seed of every run."
+        return not_recorded(SEEDS_DISJOINT, lacking, remedy)
 
     def findings() -> Iterator[Finding]:
         for cell in rules.cells:
@@ -173,4 +213,17 @@ def check_control(record: StudyRecord) -> CheckRow:
     """Demand that the control is not taken as published."""
     rules = record.rules
     untuned = rules.arms[rules.control].as_published
+    if not untuned and TUNING not in record.recorded:
+        return not_recorded(CONTROL, f"how the control {rules.control} was tuned", ADD_TUNING)
     return outcome(CONTROL, [everywhere(f"the control {rules.control} was not tuned")] if untuned else [])
+
+
+def check_rules_first(record: StudyRecord) -> CheckRow:
+    """Note rules that were given with the report: whoever gave them may have seen the results."""
+    if RULES in record.recorded:
+        return outcome(RULES_FIRST, [])
+    return not_recorded(
+        RULES_FIRST,
+        "the rules were given with the report, not before the first trial",
+        "Say in writing when and by whom the margin, alpha and the control were chosen.",
+    )

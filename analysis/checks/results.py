@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from analysis import wording
-from analysis.checks.outcome import Condition, at_place, everywhere, outcome
-from analysis.record import CONFIRM, SETTING_PREFIX, StudyRecord, trials_of
+from analysis.checks.outcome import Condition, at_place, everywhere, not_recorded, outcome
+from analysis.record import CONFIRM, CURVES, StudyRecord
 from analysis.rules import Place
 from analysis.samples import Sample
-from analysis.statistics import first_hit, minimum_attainable_p
+from analysis.statistics import minimum_attainable_p
+from analysis.statistics.sequential import fewest_blocks
 from analysis.tables.rows import CheckRow, Finding
-
-EDGE_SHARE = 0.05
-PEAK_LR = "peak_lr"
 
 DIVERGENCE = Condition(
     name="no_divergence",
@@ -26,13 +21,6 @@ DIVERGENCE = Condition(
     severity="fail",
     met="Every confirm run kept a finite loss.",
     remedy="Lower the search space of peak_lr for this arm in a new study, and look at the diverged runs.",
-)
-WINNERS_INSIDE = Condition(
-    name="winner_inside_the_space",
-    title="No winner sits at the edge of its search space",
-    severity="warn",
-    met=f"Every winning {PEAK_LR} is more than {100 * EDGE_SHARE:g} % of its range away from either end.",
-    remedy=f"Widen the range of {PEAK_LR} in a new study: the best value may lie outside.",
 )
 TARGETS = Condition(
     name="targets_informative",
@@ -80,51 +68,22 @@ def check_divergence(record: StudyRecord, samples: Mapping[Place, Sample]) -> Ch
     return outcome(DIVERGENCE, findings())
 
 
-def check_winners_inside(record: StudyRecord) -> CheckRow:
-    """Find winning peak learning rates within 5 % of an end of their range, on the axis of the search."""
-    rules, trials = record.rules, record.distinct_trials()
-    column = SETTING_PREFIX + PEAK_LR
-
-    def findings() -> Iterator[Finding]:
-        for place in rules.places:
-            span = rules.search_space(place.arm).get(PEAK_LR)
-            runs = trials_of(trials, place, CONFIRM)
-            if span is None or column not in trials.columns:
-                continue
-            for value in pd.to_numeric(runs[column], errors="coerce").dropna().unique():
-                if _at_edge(float(value), span):
-                    yield at_place(rules, place, f"winning {PEAK_LR} {value:.3g} is at the edge", runs["run_id"])
-
-    return outcome(WINNERS_INSIDE, findings())
-
-
-def _at_edge(value: float, span: Any) -> bool:
-    """Say whether a value is near an end of a range like ``{"log": [0.01, 1.0]}``; choices have no edge."""
-    if not isinstance(span, Mapping):
-        return False
-    for scale, transform in (("log", math.log), ("float", float)):
-        if scale in span and value > 0:
-            low, high = (transform(end) for end in span[scale])
-            position = (transform(value) - low) / (high - low)
-            return not EDGE_SHARE < position < 1 - EDGE_SHARE
-    return False
-
-
 def check_targets(record: StudyRecord) -> CheckRow:
     """Find targets that every run of a workload reaches at its first evaluation, or none ever."""
     rules = record.rules
+    if CURVES not in record.recorded:
+        return not_recorded(TARGETS, "the curves of the confirm runs", "Add their evaluations to the table.")
     evaluations = record.evaluations[record.evaluations["phase"] == CONFIRM]
+    reached = evaluations.groupby(["workload", "run_id"], sort=False)["test"].agg(["first", "max"])
 
     def findings() -> Iterator[Finding]:
         for workload in rules.workloads:
-            own = evaluations[evaluations["workload"] == workload.name]
-            curves = [curve["test"].to_numpy(dtype=np.float64) for _, curve in own.groupby("run_id", sort=False)]
-            for target in rules.targets if curves else ():
-                hits = [first_hit(curve, target) for curve in curves]
+            own = reached[reached.index.get_level_values("workload") == workload.name]
+            for target in rules.targets if len(own) else ():
                 accuracy = f"{wording.number(100 * target, 4)} %"
-                if all(hit is None for hit in hits):
+                if not (own["max"] >= target).any():
                     yield everywhere(f"no run on {workload.name} ever reaches {accuracy}")
-                elif all(hit == 0 for hit in hits):
+                elif (own["first"] >= target).all():
                     yield everywhere(f"every run on {workload.name} is at {accuracy} at its first evaluation")
 
     return outcome(TARGETS, findings())
@@ -143,13 +102,24 @@ def check_spread(record: StudyRecord, samples: Mapping[Place, Sample]) -> CheckR
 def check_power(record: StudyRecord) -> CheckRow:
     """Find whether the least attainable p stays below alpha when multiplied by the number of comparisons."""
     rules = record.rules
-    comparisons = len(rules.cells) * (len(rules.arms) - 1)
+    comparisons = rules.num_comparisons
+    if rules.confirm.is_sequential:
+        return _sequential_power(record)
     seeds = rules.confirm.seeds
     least = minimum_attainable_p(seeds, seeds)
     enough = comparisons == 0 or least * comparisons < rules.alpha
     factor = f"times {comparisons} comparisons it is not below {rules.alpha}"
     evidence = f"with {seeds} seeds the least p is {least:.2g}; {factor}"
     return outcome(POWER, [] if enough else [everywhere(evidence)])
+
+
+def _sequential_power(record: StudyRecord) -> CheckRow:
+    rules = record.rules
+    if not rules.num_comparisons:
+        return outcome(POWER, [])
+    fewest, most = fewest_blocks(rules.alpha / rules.num_comparisons), rules.confirm.most_seeds
+    text = f"with {rules.num_comparisons} comparisons nothing is decided before {fewest} seeds; at most {most} are run"
+    return outcome(POWER, [everywhere(text)] if fewest > most else [])
 
 
 def check_searches(record: StudyRecord) -> CheckRow:

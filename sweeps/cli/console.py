@@ -8,6 +8,11 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+def at_least_and_most(least: int, most: int) -> str:
+    """Write a number that may grow, such as ``24–60``; ``24`` where it cannot."""
+    return f"{least}–{most}" if most > least else str(least)
+
+
 def duration(hours: float) -> str:
     """Write a length of time for people, e.g. ``3 h 20 min``, ``4 min``, ``20 s``."""
     seconds = hours * 3600

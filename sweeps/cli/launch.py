@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from sweeps.board import Board
-from sweeps.cli.console import amount, duration, err, out
+from sweeps.board import Board, board_of
+from sweeps.cli.console import amount, at_least_and_most, duration, err, out
 from sweeps.cli.progress import Watch, showing
 from sweeps.cli.verdict import print_report
 from sweeps.errors import FairsweepError
@@ -51,20 +51,21 @@ def launch(
     check_address(address)
     with prepared(loaded, places) as running:
         total = running.board.total
+        planned = at_least_and_most(total.planned, total.most_planned)
         if running.resumed:
             out.print(
-                f"Resuming study {loaded.study}: {total.ended} of {total.planned} trials are done.",
+                f"Resuming study {loaded.study}: {total.ended} of {planned} trials are done.",
                 soft_wrap=True,
             )
         else:
-            out.print(f"Study {loaded.study}: {total.planned} trials.", soft_wrap=True)
+            out.print(f"Study {loaded.study}: {planned} trials.", soft_wrap=True)
         watch = Watch(running.board, _slots(loaded, max_concurrent), lambda: running.recorder.trouble)
         try:
             with showing(watch, err):
                 running.run(address=address, max_concurrent=max_concurrent)
         except KeyboardInterrupt:
             err.print(
-                f"Stopped. {running.board.total.ended} of {total.planned} trials are done and safe; "
+                f"Stopped. {running.board.total.ended} of {planned} trials are done and safe; "
                 f"go on with: {_command('launch', study, overrides, address)}",
                 soft_wrap=True,
             )
@@ -124,14 +125,16 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
         table.add_column(name, justify="left" if name == "cell" else "right")
     for p in plans:
         label = f"{p.cell.workload} {p.cell.budget.label}"
-        row = (str(p.tune_trials), str(p.confirm_trials), amount(p.updates_per_trial), amount(p.updates))
-        table.add_row(label, *row, f"{ended[p.cell]}/{p.trials}")
+        confirm = at_least_and_most(p.confirm_trials, p.most_confirm_trials)
+        row = (str(p.tune_trials), confirm, amount(p.updates_per_trial), amount(p.updates))
+        table.add_row(label, *row, f"{ended[p.cell]}/{at_least_and_most(p.trials, p.most_trials)}")
     out.print(table)
     total, updates = done.total, sum(p.updates for p in plans)
     slots = _slots(loaded, None)
-    left = sum(hours[p.cell] * (1 - ended[p.cell] / p.trials) for p in plans)
+    left = sum(hours[p.cell] * max(1 - ended[p.cell] / p.trials, 0.0) for p in plans)
+    planned = at_least_and_most(total.planned, total.most_planned)
     out.print(
-        f"\n{total.planned} trials, {amount(updates)} updates; {total.ended} trials are done. About {duration(left)} "
+        f"\n{planned} trials, {amount(updates)} updates; {total.ended} trials are done. About {duration(left)} "
         f"of training left, {duration(left / slots)} with {slots} trials at a time on this machine.",
         soft_wrap=True,
     )
@@ -161,9 +164,13 @@ def _done(study: Study) -> Board:
             soft_wrap=True,
         )
         return board
-    for outcome in outcomes:
-        board.add(outcome)
-    return board
+    return board_of(study, outcomes)
+
+
+def _seeds(study: Study) -> str:
+    if study.confirm.until == "planned":
+        return f"{study.confirm.seeds} confirm seeds"
+    return f"{study.confirm.seeds} to {study.confirm.max_seeds} confirm seeds until decided"
 
 
 def _print_arms(study: Study) -> None:
@@ -181,7 +188,7 @@ def _print_arms(study: Study) -> None:
             table.add_row(label, arm.schedule, str(study.tuning.draws * study.tuning.searches), dimensions)
     out.print(table)
     out.print(
-        f"sampler {study.tuning.sampler}, {study.confirm.seeds} confirm seeds, margin {study.equivalence_margin}, "
+        f"sampler {study.tuning.sampler}, {_seeds(study)}, margin {study.equivalence_margin}, "
         f"alpha {study.alpha}, targets {', '.join(map(str, study.targets))}\n",
         style="dim",
         soft_wrap=True,

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.board import Board, Tally
-from sweeps.cli.console import duration
+from sweeps.cli.console import at_least_and_most, duration
 from sweeps.protocol import Cell
 
 _LINE_EVERY_SECONDS = 15.0
@@ -39,7 +39,7 @@ class Watch:
     def headline(self) -> str:
         """Return the state of the launch in one line."""
         total = self.board.total
-        parts = [f"{total.ended}/{total.planned} trials"]
+        parts = [f"{total.ended}/{at_least_and_most(total.planned, total.most_planned)} trials"]
         if total.diverged:
             parts.append(f"{total.diverged} diverged")
         if total.failed:
@@ -124,7 +124,7 @@ def tally_table(board: Board, shown: list[Cell]) -> Table:
 def _numbers(tally: Tally) -> tuple[str, ...]:
     return (
         f"{tally.tuned}/{tally.draws}" if tally.draws else "–",
-        f"{tally.confirmed}/{tally.seeds}",
+        f"{tally.confirmed}/{at_least_and_most(tally.seeds, tally.most_seeds)}",
         str(tally.diverged or "–"),
         f"[red]{tally.failed}[/]" if tally.failed else "–",
         "–" if tally.best is None else f"{tally.best:.4f}",

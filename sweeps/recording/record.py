@@ -31,6 +31,7 @@ def record_of(result: TrialResult) -> dict[str, Any]:
         "run_name": f"{trial.arm} {budget.amount}{'ep' if budget.unit == 'epochs' else 'up'} {index} {trial.index}",
         "kind": result.kind,
         "validation": result.outcome.validation,
+        "test": result.outcome.test,
         "start_ms": int(result.started_at * 1000),
         "end_ms": int(result.ended_at * 1000),
         "tags": _tags(result),

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlflow.entities import Experiment, Metric, Param, Run
@@ -102,7 +102,12 @@ class Recorder:
     def outcomes(self) -> list[Outcome]:
         """Return how the trials of earlier launches ended, delivered or still in the spool; failed ones left out."""
         spooled = [
-            Outcome(key=record["trial_key"], kind=record["kind"], validation=record["validation"])
+            Outcome(
+                key=record["trial_key"],
+                kind=record["kind"],
+                validation=record["validation"],
+                test=record.get("test"),  # a spool of an earlier version has none
+            )
             for _, record in self._spool.pending()
             if record["kind"] != "failed"
         ]
@@ -287,19 +292,26 @@ def views_of(study: Study) -> tuple[SharedView, ...]:
     """Return the prepared MLflow pages of `study`."""
     all_cells = cells(study)
     counts = Counter(phase for _, _, phase, _, _ in planned_trials(study))
+    confirm_trials = counts["confirm"] // len(all_cells) * study.confirm.max_seeds // study.confirm.seeds
     return study_views(
         StudyOutline(
             arms=list(study.arms),
             cells={cell.slug: str(cell.budget.amount) for cell in all_cells},
             search_params=list(study.search),
-            confirm_trials_per_cell=counts["confirm"] // len(all_cells),
+            confirm_trials_per_cell=confirm_trials,
             tune_trials_per_cell=counts["tune"] // len(all_cells),
         )
     )
 
 
-def record_report(places: Places, study: str, folder: Path, headline: str) -> tuple[str, str]:
+def record_report(places: Places, study: str, files: Mapping[str, Path], headline: str) -> tuple[str, str]:
     """Log a report to the study run and its headline as the experiment's note.
+
+    Args:
+        places: where the store is.
+        study: its name.
+        files: the files of the report by their names inside its folder, which may hold others too.
+        headline: the verdict in a paragraph.
 
     Returns:
         The ids of the experiment and of the study run.
@@ -310,7 +322,9 @@ def record_report(places: Places, study: str, folder: Path, headline: str) -> tu
         run = study_run(client, experiment.experiment_id)
         if run is None:
             raise InputError(f"experiment {study} has no study run; launch the study again to repair it.")
-        client.log_artifacts(run.info.run_id, str(folder), layout.ARTIFACT_REPORT)
+        for name, path in files.items():
+            inside = PurePosixPath(layout.ARTIFACT_REPORT, name).parent
+            client.log_artifact(run.info.run_id, str(path), str(inside))
         client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", headline)
         client.set_tag(run.info.run_id, "mlflow.note.content", headline)
     except TROUBLE as error:

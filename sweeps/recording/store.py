@@ -160,6 +160,7 @@ def outcome_of(run: Run) -> Outcome:
         key=run.data.tags[layout.TRIAL_KEY],
         kind=kind,
         validation=run.data.metrics.get(layout.FINAL_VALIDATION),
+        test=run.data.metrics.get(layout.FINAL_TEST),
     )
 
 

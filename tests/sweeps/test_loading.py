@@ -302,3 +302,35 @@ def test_malformed_studies_exit_with_2_and_a_message_naming_the_place(
         assert "Traceback" not in message
         assert "internal error" not in message
     assert refused >= 200
+
+
+def test_seeds_may_be_added_until_a_cell_is_decided() -> None:
+    planned = tiny_study(confirm={"seeds": 5}).confirm
+    assert (planned.until, planned.max_seeds) == ("planned", 5)
+    assert tiny_study(confirm={"seeds": 5, "until": "decided"}).confirm.max_seeds == 15
+    assert tiny_study(confirm={"seeds": 5, "until": "decided", "max_seeds": 8}).confirm.max_seeds == 8
+    for confirm, place, message in (
+        ({"seeds": 5, "max_seeds": 8}, "confirm.max_seeds", "must be left out unless until is decided"),
+        ({"seeds": 5, "until": "decided", "max_seeds": 4}, "confirm.max_seeds", "must be at least seeds, which is 5"),
+        ({"seeds": 5, "until": "bored"}, "confirm.until", "must be one of"),
+    ):
+        assert message in problems({**tiny_data(), "confirm": confirm})[place]
+
+
+def test_the_hash_knows_how_seeds_stop_and_is_that_of_older_versions_for_a_planned_number() -> None:
+    planned, decided = tiny_study(), tiny_study(confirm={"seeds": 2, "until": "decided", "max_seeds": 2})
+    assert planned.protocol_hash() != decided.protocol_hash()
+    assert decided.protocol_hash() != tiny_study(confirm={"seeds": 2, "until": "decided"}).protocol_hash()
+    older = planned.recorded()
+    older["confirm"] = {"seeds": 2}
+    for arm in older["arms"].values():
+        del arm["reference_accuracy"]
+    assert Study.from_recorded(older).protocol_hash() == planned.protocol_hash()
+
+
+def test_a_published_accuracy_holds_for_one_workload() -> None:
+    data = tiny_data()
+    data["arms"]["cosine"]["reference_accuracy"] = 0.9
+    assert validate_study(data, "f").arms["cosine"].reference_accuracy == 0.9
+    data["workloads"].append({**data["workloads"][0], "name": "again"})
+    assert "several workloads" in problems(data)["arms.cosine.reference_accuracy"]

@@ -14,7 +14,16 @@ from analysis import layout
 from sweeps.errors import InputError
 from sweeps.places import Places
 from sweeps.protocol import Protocol
-from sweeps.recording import Recorder, TrackerError, connect, find_study, recorded_outcomes, recorded_study, trial_runs
+from sweeps.recording import (
+    Recorder,
+    TrackerError,
+    connect,
+    find_study,
+    record_report,
+    recorded_outcomes,
+    recorded_study,
+    trial_runs,
+)
 from sweeps.spec import Study
 from sweeps.trial import TrialResult, failed_result, job_for, run_to_end
 from tests.sweeps.studies import tiny_study
@@ -219,3 +228,23 @@ def test_a_server_that_does_not_answer_is_named_in_seconds(
     )
     with pytest.raises(TrackerError, match=r"MLflow at http://127.0.0.1:9"):
         Recorder(study, dead).open({})
+
+
+def test_a_report_is_logged_with_its_folders_and_without_what_else_lies_there(
+    study: Study, places: Places, tmp_path: Path
+) -> None:
+    recorder(study, places).close(done=True)
+    names = ["report.html", "figures/a.pdf", "tables/arms.csv"]
+    for name in [*names, "data.bin"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    _, run_id = record_report(places, study.study, {name: tmp_path / name for name in names}, "one_cycle is better.")
+    client = connect(places)
+    listed = [*client.list_artifacts(run_id, "report"), *client.list_artifacts(run_id, "report/tables")]
+    assert {item.path for item in listed} == {
+        "report/report.html",
+        "report/figures",
+        "report/tables",
+        "report/tables/arms.csv",
+    }
+    assert client.get_run(run_id).data.tags["mlflow.note.content"] == "one_cycle is better."
