@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.rules import Cell, Place, Rules
+from analysis.statistics.arrays import FloatArray
 
 TUNE = "tune"
 CONFIRM = "confirm"
+DIVERGED = "diverged"
 FAILED = "failed"
 FINISHED = "finished"
 SETTING_PREFIX = "setting."
+
+# Parts that a record can have. A study that was launched here has them all; a table from elsewhere often lacks some,
+# and a check that needs a part that is lacking can neither pass nor fail.
+RULES = "rules"  # control, margin, alpha and targets were recorded before the first trial
+PLAN = "plan"  # how many draws and confirm seeds there were to be
+TUNING = "tuning"  # the tuning trials
+SEEDS = "seeds"  # which confirm run had which seed
+UPDATES = "updates"  # the updates that each trial was charged
+SECONDS = "seconds"  # the time that each trial took
+CURVES = "curves"  # evaluations of confirm runs
+ALL_PARTS = frozenset({RULES, PLAN, TUNING, SEEDS, UPDATES, SECONDS, CURVES})
 
 TRIAL_COLUMNS = {
     "trial_key": "str",
@@ -58,6 +74,20 @@ EVALUATION_COLUMNS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The evaluations of one run in order of updates, as arrays of shape ``(num_evals,)``; NaN where not recorded."""
+
+    updates: FloatArray
+    epochs: FloatArray
+    train_seconds: FloatArray
+    validation: FloatArray
+    test: FloatArray
+
+
+NO_CURVE = Curve(**dict.fromkeys(("updates", "epochs", "train_seconds", "validation", "test"), np.empty(0)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyRecord:
     """The rules, trials and evaluations of one study.
 
@@ -71,6 +101,9 @@ class StudyRecord:
         failures: Attempts that ended without a result, by (workload, arm, phase); their trials were run again or are
             missing from ``trials``.
         provenance: Where the record comes from; anything here may differ between two runs of the same study.
+        recorded: Which of ``ALL_PARTS`` the record has. Without ``PLAN`` the numbers of draws and seeds in the
+            rules are the largest that were seen. Without ``SEEDS`` the seed indices only count, and runs of
+            different arms must not be paired by them.
 
     Raises:
         ValueError: If a table lacks a column.
@@ -81,6 +114,7 @@ class StudyRecord:
     evaluations: pd.DataFrame
     provenance: Mapping[str, str]
     failures: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    recorded: frozenset[str] = ALL_PARTS
 
     def __post_init__(self) -> None:
         for name, table, columns in (
@@ -92,12 +126,50 @@ class StudyRecord:
                 raise ValueError(f"{name} must have the columns {', '.join(missing)}; got {', '.join(table.columns)}.")
 
     def distinct_trials(self) -> pd.DataFrame:
-        """Return the trials with each key once, so that a duplicate is never averaged in."""
+        """Return the trials with each key once, so that a duplicate is never averaged in; always the same object."""
+        return self._distinct
+
+    @cached_property
+    def _distinct(self) -> pd.DataFrame:
         return self.trials.drop_duplicates("trial_key", keep="first")
+
+    @cached_property
+    def _positions(self) -> Mapping[Hashable, Any]:
+        """The rows of the distinct trials by workload, budget, arm and phase."""
+        return self._distinct.groupby(["workload", "budget", "arm", "phase"], sort=False).indices
+
+    def trials_at(self, place: Place, phase: str) -> pd.DataFrame:
+        """Return the distinct trials of an arm in a cell in one phase; cheap, however many others there are."""
+        rows: pd.DataFrame = self._distinct.iloc[self._positions.get((*place, phase), [])]
+        return rows
+
+    @cached_property
+    def curves(self) -> Mapping[str, Curve]:
+        """The evaluations of every run that has any, by run id."""
+        table = self.evaluations
+        columns = {
+            name: table[column].to_numpy(dtype=np.float64)
+            for name, column in (
+                ("updates", "update"),
+                ("epochs", "epoch"),
+                ("train_seconds", "train_seconds"),
+                ("validation", "validation"),
+                ("test", "test"),
+            )
+        }
+        by_run = table.groupby("run_id", sort=False).indices
+        return {
+            str(run_id): Curve(**{name: values[rows] for name, values in columns.items()})
+            for run_id, rows in by_run.items()
+        }
+
+    def curve_of(self, run_id: str) -> Curve:
+        """Return the evaluations of one run; empty arrays where it has none."""
+        return self.curves.get(run_id, NO_CURVE)
 
     def lost_searches(self, place: Place) -> frozenset[int]:
         """Return the searches of an arm in a cell whose draws all diverged: they have no winner to confirm."""
-        draws = trials_of(self.distinct_trials(), place, TUNE)
+        draws = self.trials_at(place, TUNE)
         planned = self.rules.tuning.draws
         diverged = draws.loc[draws["diverged"], "search"].tolist()
         return frozenset(int(search) for search, count in Counter(diverged).items() if count == planned)

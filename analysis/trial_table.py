@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -12,16 +13,25 @@ from analysis import layout
 from analysis.record import CONFIRM, SETTING_PREFIX, TRIAL_COLUMNS, TUNE, typed
 from analysis.rules import Rules
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What is known of a run, its curves left aside; ``metrics`` holds the last value of each."""
+
+    run_id: str
+    status: str
+    start_time: int
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether the run is a trial, and not the study run or something else."""
+        return self.tags.get(layout.ROLE) == layout.ROLE_TRIAL
 
 
-def is_trial(run: Run) -> bool:
-    """Say whether a run is a trial, and not the study run or something else."""
-    return bool(run.data.tags.get(layout.ROLE) == layout.ROLE_TRIAL)
-
-
-def trial_table(runs: Sequence[Run], rules: Rules) -> pd.DataFrame:
+def trial_table(runs: Sequence[RunFacts], rules: Rules) -> pd.DataFrame:
     """Return one row per run, by workload, budget, arm, phase and index as the rules order them."""
     arms = {name: position for position, name in enumerate(rules.ordered_arms)}
     workloads = {workload.name: position for position, workload in enumerate(rules.workloads)}
@@ -38,20 +48,20 @@ def trial_table(runs: Sequence[Run], rules: Rules) -> pd.DataFrame:
             row["trial_key"],
         )
 
-    by_age = sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+    by_age = sorted(runs, key=lambda run: (run.start_time, run.run_id))
     return typed(sorted((_trial_row(run) for run in by_age), key=order), TRIAL_COLUMNS)
 
 
-def _trial_row(run: Run) -> dict[str, object]:
-    tags, metrics = run.data.tags, run.data.metrics
+def _trial_row(run: RunFacts) -> dict[str, object]:
+    tags, metrics = run.tags, run.metrics
     settings = {
         f"{SETTING_PREFIX}{name}": _parsed(value)
-        for name, value in sorted(run.data.params.items())
+        for name, value in sorted(run.params.items())
         if name not in layout.IDENTITY_PARAMS
     }
     return {
-        "trial_key": tags.get(layout.TRIAL_KEY, run.info.run_id),
-        "run_id": run.info.run_id,
+        "trial_key": tags.get(layout.TRIAL_KEY, run.run_id),
+        "run_id": run.run_id,
         "workload": tags.get(layout.WORKLOAD, ""),
         "budget": _number(tags.get(layout.BUDGET)) or 0,
         "budget_unit": tags.get(layout.BUDGET_UNIT, ""),

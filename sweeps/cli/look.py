@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from sweeps.board import Board
-from sweeps.cli.console import err, out
+from sweeps.board import Board, board_of
+from sweeps.cli.compare import is_report, print_comparison
+from sweeps.cli.console import at_least_and_most, err, out
 from sweeps.cli.progress import tally_table
-from sweeps.cli.verdict import print_report
+from sweeps.cli.verdict import is_table, print_report, print_table_report
 from sweeps.errors import InputError
 from sweeps.places import Places, without_credentials
 from sweeps.spec import Study
@@ -48,7 +49,8 @@ def status(study: RecordedStudy = None) -> None:
         table.add_column(name, justify="right")
     for experiment in experiments:
         total = _board(client, experiment).total
-        table.add_row(experiment.name, f"{total.ended}/{total.planned}", str(total.diverged or "–"))
+        done = f"{total.ended}/{at_least_and_most(total.planned, total.most_planned)}"
+        table.add_row(experiment.name, done, str(total.diverged or "–"))
     out.print(table)
 
 
@@ -64,21 +66,79 @@ def _refuse_or_say_nothing_is_recorded(places: Places, study: str | None) -> Non
 def _board(client: MlflowClient, experiment: Experiment) -> Board:
     from sweeps.recording import recorded_outcomes, recorded_study  # noqa: PLC0415
 
-    board = Board(recorded_study(client, experiment))
-    for outcome in recorded_outcomes(client, str(experiment.name)):
-        board.add(outcome)
-    return board
+    return board_of(recorded_study(client, experiment), recorded_outcomes(client, str(experiment.name)))
 
 
-def report(
-    study: Annotated[str, typer.Argument(help="Name of a recorded study.")],
+def report(  # noqa: PLR0913, PLR0917 (its signature is the command line)
+    study: Annotated[str, typer.Argument(help="Name of a recorded study, or a table of results such as results.csv.")],
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Where to write it; by default below FAIRSWEEP_HOME.")
+        Path | None,
+        typer.Option("--out", help="Where to write it; by default below FAIRSWEEP_HOME, for a table beside you."),
+    ] = None,
+    curves: Annotated[Path | None, typer.Option(help="Table of evaluations that belongs to a table of runs.")] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="YAML or JSON file with the rules of a table: control, margin, arms and more.")
+    ] = None,
+    control: Annotated[str | None, typer.Option(help="Arm of a table that the others are compared with.")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Equivalence margin for a table, as a fraction; 0.005 if not given.")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Error rate over all comparisons of a table; 0.05 if not given.")
+    ] = None,
+    target: Annotated[
+        list[float] | None, typer.Option(help="Accuracy to be reached in the curves of a table; repeatable.")
+    ] = None,
+    question: Annotated[str | None, typer.Option(help="Question that the report of a table answers.")] = None,
+    unit: Annotated[str | None, typer.Option(help="What the budgets of a table count, such as epochs.")] = None,
+    percent: Annotated[bool, typer.Option("--percent", help="The accuracies of a table are in percent.")] = False,
+    compare: Annotated[
+        str | None,
+        typer.Option(help="Set this beside it: another recorded study, a folder with a report, or a table."),
     ] = None,
 ) -> None:
-    """Write the significance report of a study and print its verdicts."""
-    places = Places.from_environment()
-    print_report(places, study, folder or places.report(study))
+    """Write the significance report of a study, or of a table of results, and print its verdicts."""
+    for_tables = {
+        "--curves": curves,
+        "--rules": rules,
+        "--control": control,
+        "--margin": margin,
+        "--alpha": alpha,
+        "--target": target,
+        "--question": question,
+        "--unit": unit,
+        "--percent": percent or None,
+    }
+    from analysis.tidy import TableOptions  # noqa: PLC0415 (slow to import, only needed here)
+
+    options = TableOptions(
+        control=control,
+        margin=margin,
+        alpha=alpha,
+        targets=tuple(target or ()),
+        question=question,
+        budget_unit=unit,
+        percent=percent,
+        rules=rules,
+    )
+    sides = [study] if compare is None else [study, compare]
+    given = [name for name, value in for_tables.items() if value is not None]
+    if given and not any(is_table(side) and not is_report(side) for side in sides):
+        raise InputError(
+            f"{', '.join(given)} must be left away for a recorded study: its rules were fixed before its first trial. "
+            "They are for tables such as results.csv."
+        )
+    if compare is not None:
+        if curves is not None:
+            raise InputError("--curves must be left away with --compare: which of the two it belongs to is not clear.")
+        print_comparison(study, compare, options, folder)
+    elif is_report(study):
+        raise InputError(f"{study} is a report already; set another beside it with --compare.")
+    elif is_table(study):
+        print_table_report(Path(study), curves, options, folder)
+    else:
+        places = Places.from_environment()
+        print_report(places, study, folder or places.report(study))
 
 
 def ui(

@@ -3,10 +3,15 @@ import time
 
 import pandas as pd
 import pytest
+from requests import Session
+from sqlalchemy import column, table
 
 from analysis import layout
 from analysis.report import build_report, report_json
 from analysis.results import StudyNotFoundError, StudyReadError, read_study
+from analysis.results.curves import read_evaluations
+from analysis.results.points import Chunk, points_of
+from sweeps.server import serve
 from tests.analysis.synthetic_study import ARMS, changed, store, study_json, synthetic_record
 from tests.analysis.test_report import timeless
 
@@ -41,7 +46,7 @@ def tracking_uri(record, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def read(tracking_uri):
-    return read_study(tracking_uri, "quickstart")
+    return read_study(tracking_uri, "quickstart", curves=layout.CURVES)
 
 
 def in_key_order(table):
@@ -75,9 +80,95 @@ def test_curves_of_tuning_trials_are_read_only_when_asked_for(tracking_uri, read
     assert read_study(tracking_uri, "quickstart", curve_phases=()).evaluations.empty
 
 
+def test_by_default_only_the_curves_that_a_report_needs_are_read(tracking_uri, read):
+    evaluations = read_study(tracking_uri, "quickstart").evaluations
+    unread = ["validation", "train_loss", "lr", "momentum"]
+    assert evaluations[unread].isna().all(axis=None)
+    pd.testing.assert_frame_equal(evaluations.drop(columns=unread), read.evaluations.drop(columns=unread))
+
+
+def same_as(read, again):
+    pd.testing.assert_frame_equal(again.trials, read.trials)
+    pd.testing.assert_frame_equal(again.evaluations, read.evaluations)
+    assert again.provenance.keys() == read.provenance.keys()
+
+
+def test_mlflows_client_gives_the_same_tables_as_its_database(tracking_uri, read, monkeypatch):
+    monkeypatch.setattr("analysis.results.reading.engine_of", lambda _: None)
+    monkeypatch.setattr("analysis.results.runs.RUNS_PER_PAGE", 7)
+    same_as(read, read_study(tracking_uri, "quickstart", curves=layout.CURVES))
+
+
+def test_answers_that_are_cut_short_are_asked_for_again_in_parts(tracking_uri, read, monkeypatch):
+    monkeypatch.setattr("analysis.results.reading.engine_of", lambda _: None)
+    for points in (40, 10):  # two runs in one answer, and not even one
+        monkeypatch.setattr("analysis.results.curves.POINTS_PER_READ", points)
+        same_as(read, read_study(tracking_uri, "quickstart", curves=layout.CURVES))
+
+
 def test_one_request_per_run_gives_the_same_curves(tracking_uri, read, monkeypatch):
-    monkeypatch.setattr("analysis.results._bulk_history", lambda *_: None)
-    pd.testing.assert_frame_equal(read_study(tracking_uri, "quickstart").evaluations, read.evaluations)
+    monkeypatch.setattr("analysis.results.reading.engine_of", lambda _: None)
+    monkeypatch.setattr("analysis.results.curves._bulk_read", lambda _: None)
+    same_as(read, read_study(tracking_uri, "quickstart", curves=layout.CURVES))
+
+
+def test_a_database_of_another_shape_is_read_through_mlflows_client(tracking_uri, read, monkeypatch):
+    for name in ("_LATEST", "_METRICS"):
+        columns = map(column, ("run_uuid", "key", "value", "is_nan", "step", "timestamp"))
+        monkeypatch.setattr(f"analysis.results.database.{name}", table("renamed", *columns))
+    same_as(read, read_study(tracking_uri, "quickstart", curves=layout.CURVES))
+
+
+def test_many_runs_are_asked_for_by_their_phase(tracking_uri, read, monkeypatch):
+    monkeypatch.setattr("analysis.results.database.RUNS_BY_NAME", 0)
+    monkeypatch.setattr("analysis.results.database.ROWS_AT_A_TIME", 7)
+    same_as(read, read_study(tracking_uri, "quickstart", curves=layout.CURVES))
+
+
+def test_a_server_is_asked_a_few_times_however_many_trials_there_are(tracking_uri, read, tmp_path, monkeypatch):
+    asked = []
+    request = Session.request
+
+    def counted(session, method, url, **kwargs):
+        asked.append(url)
+        return request(session, method, url, **kwargs)
+
+    monkeypatch.setattr(Session, "request", counted)
+    with serve(tracking_uri, log_path=tmp_path / "server.log", preferred_port=0) as server:
+        same_as(read, read_study(server.url, "quickstart", curves=layout.CURVES))
+    assert len(read.trials) > len(asked)
+    assert sum("get-history-bulk" in url for url in asked) == len(layout.CURVES)
+
+
+def test_epochs_are_read_for_every_run_whose_updates_its_cell_does_not_share(record):
+    def histories(key, run_ids):
+        kept = record.evaluations[record.evaluations["run_id"].isin(run_ids)]
+        column = {layout.CURVE_TEST: "test", layout.CURVE_EPOCH: "epoch"}[key]
+        # One run was evaluated where no other was.
+        steps = kept["update"] + (kept["run_id"] == record.evaluations["run_id"].iloc[-1])
+        yield Chunk(run_ids=list(kept["run_id"]), steps=list(steps), times=[0] * len(kept), values=list(kept[column]))
+
+    trials = record.trials[record.trials["phase"] == "confirm"]
+    found = read_evaluations(trials, [layout.CURVE_TEST, layout.CURVE_EPOCH], histories)
+    assert list(found["epoch"]) == list(record.evaluations["epoch"])
+    assert list(found["test"]) == list(record.evaluations["test"])
+
+
+def test_of_a_point_that_was_logged_twice_the_later_counts():
+    chunks = [
+        Chunk(run_ids=["a", "b", "a"], steps=[2, 1, 1], times=[9, 9, 9], values=[0.2, 0.5, 0.1]),
+        Chunk(run_ids=["a", "c", "a"], steps=[2, 1, 1], times=[10, 9, 8], values=[0.3, 0.9, 0.7]),
+    ]
+    points = points_of(chunks, ["b", "a"])
+    assert (points.runs.tolist(), points.steps.tolist()) == ([0, 1, 1], [1, 1, 2])
+    assert points.measured.tolist() == [0.5, 0.1, 0.3]
+
+
+def test_no_points_make_an_empty_table(record):
+    trials = record.trials[record.trials["phase"] == "confirm"]
+    found = read_evaluations(trials, [layout.CURVE_TEST, layout.CURVE_EPOCH], lambda *_: iter(()))
+    assert found.empty
+    pd.testing.assert_series_equal(found.dtypes, record.evaluations.dtypes)
 
 
 def test_the_report_of_a_study_is_the_same_from_the_store_as_from_memory(record, read):
