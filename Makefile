@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: demo test check format bench install clean
+.PHONY: demo test check format bench bench-report calibration install clean
 
 install: $(STAMP)
 
@@ -39,6 +39,12 @@ format: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.overhead
+
+bench-report: $(DEV_STAMP)
+	$(BIN)/python -m tests.benchmarks.report
+
+calibration: $(DEV_STAMP)
+	$(BIN)/python -m tests.calibration
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

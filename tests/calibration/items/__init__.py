@@ -1,0 +1,1 @@
+"""Say what is simulated: one module per kind of statistic, each with a tuple ``TABLES``."""
