@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis import wording
+from analysis.record import TUNING
+from analysis.speed_wording import how_fast
 from analysis.tables.contents import Design
-from analysis.tables.rows import ComparisonRow, PublishedGapRow
+from analysis.tables.rows import ComparisonRow, PublishedGapRow, SkepticRow, SpeedUpRow
 
 _AGAINST = {
     "better": "better than",
@@ -59,6 +61,8 @@ def _places(design: Design, count: int) -> str:
 
 def _control(design: Design) -> str:
     untuned = any(arm.as_published for arm in design.arms if arm.name == design.control)
+    if not untuned and TUNING not in design.recorded:
+        return f"the control {design.control}"
     return f"the untuned control {design.control}" if untuned else f"the tuned control {design.control}"
 
 
@@ -87,3 +91,35 @@ def _with_published_gaps(sentences: list[str], names: Sequence[str], gaps: Seque
         return [f"{sentences[0]}; w{instead} would be {largest[names[0]]} points"]
     listed = ", ".join(f"{gap} for {name}" for name, gap in largest.items())
     return [*sentences, f"W{instead}s in points would be {listed}"]
+
+
+def speed_up_sentence(
+    design: Design, speed_ups: Sequence[SpeedUpRow], skeptic: Sequence[SkepticRow]
+) -> tuple[str, ...]:
+    """Return one sentence on the speed-up at the longest budget, for one workload and arms with a ratio; else none.
+
+    Where the study has the control as published too, it says how fast an arm would have looked against that.
+    """
+    tuned = {arm.name for arm in design.arms if not arm.as_published}
+    known = [row for row in speed_ups if row.primary and row.arm in tuned and (row.ratio or row.beyond)]
+    if len(design.workloads) > 1 or not known:
+        return ()
+    published = {row.arm: row for row in skeptic if row.as_published and (row.ratio or row.beyond)}
+    parts: list[str] = []
+    for row in known:
+        than = "" if parts else f" as fast as the tuned control {row.control}"
+        part = f"{row.arm} is {how_fast(design.alpha, row, than)}"
+        if row.arm in published:
+            part += f", {_bare(published[row.arm])} times against it as published"
+        parts.append(part)
+    where = f"{wording.number(known[0].budget)} {design.budget_unit}"
+    return (f"At {where} and equal accuracy {'; '.join(parts)}.",)
+
+
+def _bare(row: SkepticRow) -> str:
+    """Return the ratio without its interval, or the bound."""
+    if row.ratio is not None:
+        return wording.times(row.ratio)
+    return (
+        f"more than {wording.times(row.ci_low)}" if row.beyond == "above" else f"less than {wording.times(row.ci_high)}"
+    )

@@ -40,6 +40,36 @@ def points_with_interval(value: float | None, low: float | None, high: float | N
     return f"{points(value)} ({points(low)} to {points(high)})"
 
 
+def times(value: float | None) -> str:
+    """Write a ratio to three significant digits, two decimals at most: ``1.25``, ``0.81``, ``12.3``; ``4`` if whole."""
+    if value is None:
+        return NOTHING
+    if value == int(value):
+        return str(int(value))
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
+
+
+def times_with_interval(value: float | None, low: float | None, high: float | None, interval: str) -> str:
+    """Write a ratio with its interval, of which ends may be open: ``1.25 (1.15 to 1.36)``, ``more than 4``.
+
+    Args:
+        value: The estimate, if any.
+        low: Lower end, None where open.
+        high: Upper end, None where open.
+        interval: ``closed``, ``open_above``, ``open_below``, ``open`` or ``none``.
+    """
+    bounds = {
+        "closed": f"{times(low)} to {times(high)}",
+        "open_above": f"more than {times(low)}",
+        "open_below": f"less than {times(high)}",
+        "open": "no bound",
+        "none": NOTHING,
+    }[interval]
+    if value is None or interval == "none":
+        return bounds if value is None else times(value)
+    return f"{times(value)} ({bounds})"
+
+
 def p_value(value: float | None) -> str:
     """Write a p-value to three decimals: ``0.012``, ``<0.001``."""
     if value is None:
@@ -50,6 +80,13 @@ def p_value(value: float | None) -> str:
 def confidence(alpha: float) -> str:
     """Write the confidence that belongs to an error rate: ``95 %``."""
     return f"{number(100 * (1 - alpha), 2)} %"
+
+
+def confirm_seeds(least: int, most: int) -> str:
+    """Write on how many fresh seeds winners are confirmed: ``10 fresh seeds, the same for every arm``."""
+    if most == least:
+        return f"{least} fresh seeds, the same for every arm"
+    return f"{least} fresh seeds, then one at a time until a cell is decided, {most} at most, the same for every arm"
 
 
 def setting(value: object) -> str:

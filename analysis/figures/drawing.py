@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,12 +13,28 @@ from typing import Any, Literal
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from analysis.tables.contents import Design
 
-FigureKind = Literal["accuracy", "curves", "seeds"]
+FigureKind = Literal[
+    "accuracy",
+    "curves",
+    "seeds",
+    "survival",
+    "target_grid",
+    "profiles",
+    "ranks",
+    "forest",
+    "effects",
+    "frontier",
+    "skeptic",
+    "tuning",
+    "response",
+]
 
 # Drawn in this colour, text and axes become currentColor in a page and follow its light or dark scheme.
 INK = "#010203"
@@ -27,8 +43,9 @@ PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 LINES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-# Without these four an SVG carries no metadata block, and so neither a date nor a version.
+# Without these four an SVG carries no metadata block, and so neither a date nor a version; likewise a PDF.
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+_NO_PDF_METADATA = dict.fromkeys(("CreationDate", "Creator", "Producer"))
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -94,11 +111,21 @@ class Drawing:
     figure: Figure = field(repr=False)
 
     @cached_property
+    def _laid_out(self) -> Figure:
+        """The figure with everything in its place, so that not every output works it out anew."""
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(self.figure)
+        self.figure.set_layout_engine("none")
+        return self.figure
+
+    @cached_property
     def svg(self) -> str:
         """A standalone SVG file."""
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": self.name}):
             buffer = io.BytesIO()
-            FigureCanvasSVG(self.figure).print_figure(buffer, format="svg", metadata=_NO_METADATA)
+            # Not print_figure, which draws everything once more to find its place.
+            FigureCanvasSVG(self._laid_out).print_svg(buffer, metadata=_NO_METADATA)  # type: ignore[no-untyped-call]
             return buffer.getvalue().decode("utf-8")
 
     def inline_svg(self) -> str:
@@ -113,10 +140,43 @@ class Drawing:
 
     def png(self) -> bytes:
         """Return a PNG file on white, twice the size of the SVG."""
-        buffer = io.BytesIO()
-        canvas = FigureCanvasAgg(self.figure)
-        canvas.print_figure(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+        buffer, figure = io.BytesIO(), self._laid_out
+        dots, ground = figure.get_dpi(), figure.get_facecolor()
+        figure.set_dpi(160)
+        figure.set_facecolor("white")
+        try:
+            FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        finally:
+            figure.set_dpi(dots)
+            figure.set_facecolor(ground)
         return buffer.getvalue()
+
+    def pdf(self) -> bytes:
+        """Return a PDF file for a paper: vectors, with its fonts embedded as TrueType, which publishers ask for."""
+        buffer = io.BytesIO()
+        with mpl.rc_context({"pdf.fonttype": 42}), _without_shaping_tables():
+            FigureCanvasPdf(self._laid_out).print_pdf(buffer, metadata=_NO_PDF_METADATA)  # type: ignore[no-untyped-call]
+        return buffer.getvalue()
+
+
+@contextmanager
+def _without_shaping_tables() -> Iterator[None]:
+    """Leave the tables for shaping text out of embedded fonts: a PDF has no use for them, and they double the time.
+
+    fontTools has no public setting for it that matplotlib would hand on; without it, PDFs are only slower.
+    """
+    from fontTools import subset  # noqa: PLC0415 (slow to import, and only needed to write files)
+
+    name = "_drop_tables_default"
+    before = getattr(subset.Options, name, None)
+    if before is None:
+        yield
+        return
+    setattr(subset.Options, name, [*before, "GDEF", "GPOS", "GSUB"])
+    try:
+        yield
+    finally:
+        setattr(subset.Options, name, before)
 
 
 @contextmanager
@@ -134,6 +194,39 @@ def stacked_panels() -> Iterator[tuple[Figure, Axes, Axes]]:
         figure = Figure(figsize=(5.8, 5.4), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         yield figure, upper, lower
+
+
+@contextmanager
+def panel_grid(count: int) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Yield a figure with that many panels on the same axes, two in a row."""
+    columns = min(count, 2)
+    rows = -(-count // columns)
+    with mpl.rc_context(_STYLE):
+        # Room between the last tick of one panel and the first of the next.
+        engine = ConstrainedLayoutEngine(wspace=0.06)
+        figure = Figure(figsize=(5.8, 1.4 + 1.9 * rows if rows > 1 else 3.6), layout=engine)
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for spare in grid[count:]:
+            spare.set_axis_off()
+        for lowest in grid[max(count - columns, 0) : count]:
+            lowest.tick_params(labelbottom=True)
+        yield figure, list(grid[:count])
+
+
+def label_axes(figure: Figure, grid: list[Axes], below: str, beside: str) -> None:
+    """Name the axes of a grid once each: x below the lowest panels, y beside all of them."""
+    for axes in grid[-2:]:
+        axes.set_xlabel(below)
+    figure.supylabel(beside, fontsize=11)
+
+
+@contextmanager
+def panel_column(heights_inches: Sequence[float], width_inches: float = 5.6) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Yield a figure with panels of these heights one below the other, each with an x axis of its own."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width_inches, sum(heights_inches) + 0.9), layout="constrained")
+        panels = figure.subplots(len(heights_inches), 1, height_ratios=list(heights_inches), squeeze=False)
+        yield figure, list(panels[:, 0])
 
 
 def add_title(figure: Figure, text: str) -> None:

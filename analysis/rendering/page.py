@@ -1,20 +1,35 @@
-"""Render a report as one HTML page that needs nothing but itself."""
+"""Render sections as one HTML page that needs nothing but itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.figures import Drawing
+from analysis.figures.drawing import Drawing
 from analysis.rendering import text_tables
-from analysis.rendering.guide import reading_guide
+from analysis.rendering.section import Section
+from analysis.rendering.sections import report_sections
 from analysis.tables.contents import Report
 
 
 def render_html(report: Report, figures: Sequence[Drawing]) -> str:
-    """Return the page: question, verdict, one figure and one table first; the evidence folded below.
+    """Return the page: question, verdict, one figure and one table first; the evidence folded below."""
+    return render_page(
+        "report.html.j2",
+        report_sections(report),
+        figures,
+        report=report,
+        verdicts=text_tables.verdict_table(report),
+        failed=[check for check in report.checks if check.status == "fail"],
+        warned=[check for check in report.checks if check.status == "warn"],
+    )
+
+
+def render_page(template: str, sections: Iterable[Section], figures: Sequence[Drawing], **values: Any) -> str:
+    """Return a page with its sections, less those that have nothing to show.
 
     Styles and figures are inline and there are no scripts, so that the page works from a file, in a sandboxed
     frame, in print, on a phone and in the dark.
@@ -28,11 +43,6 @@ def render_html(report: Report, figures: Sequence[Drawing]) -> str:
     )
     # Built by matplotlib, which escapes the names in it.
     drawn = [{"kind": f.kind, "title": f.title, "alt": f.alt, "svg": Markup(f.inline_svg())} for f in figures]  # noqa: S704
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        figures=drawn,
-        tables=text_tables,
-        guide=reading_guide(report.design),
-        failed=[check for check in report.checks if check.status == "fail"],
-        warned=[check for check in report.checks if check.status == "warn"],
-    )
+    kinds = frozenset(figure.kind for figure in figures)
+    shown = [section for section in sections if not section.is_empty(kinds)]
+    return environment.get_template(template).render(sections=shown, figures=drawn, **values)

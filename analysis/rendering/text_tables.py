@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 
 from analysis import wording
-from analysis.tables.contents import Report
-from analysis.tables.rows import ArmRow, CheckRow, ComparisonRow, TimeToTargetRow
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextTable:
-    """A table of text.
-
-    Attributes:
-        columns: Headings.
-        num_keys: How many leading columns name the row; the others hold its values, set to the right where
-            numeric.
-        rows: Cells, shape ``(num_rows, num_columns)``.
-        numeric: Headings of the columns that hold numbers.
-    """
-
-    columns: tuple[str, ...]
-    num_keys: int
-    rows: tuple[tuple[str, ...], ...]
-    numeric: frozenset[str] = frozenset()
+from analysis.record import PLAN, TUNING
+from analysis.rendering.text_table import TextTable, cell_table
+from analysis.tables.contents import Design, Report
+from analysis.tables.rows import ArmRow, ComparisonRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +58,14 @@ def verdict_table(report: Report) -> TextTable:
         (row.workload, row.budget, row.arm, row.verdict, row.difference, row.accuracy, row.p_adjusted)
         for row in verdict_rows(report)
     )
-    return _cell_table(report, ("verdict", *numeric), rows, numeric)
+    return cell_table(
+        report,
+        ("verdict", *numeric),
+        rows,
+        numeric=frozenset(numeric),
+        name="verdicts",
+        caption="Difference to the control, accuracy and verdict of every arm in every cell.",
+    )
 
 
 def remarks_table(report: Report) -> TextTable:
@@ -85,7 +75,14 @@ def remarks_table(report: Report) -> TextTable:
         for row in report.comparisons
         if row.withheld or row.significant_below_margin
     )
-    return _cell_table(report, ("verdict", "because"), rows)
+    return cell_table(
+        report,
+        ("verdict", "because"),
+        rows,
+        prose=frozenset({"because"}),
+        name="remarks",
+        caption="Why verdicts are withheld or qualified.",
+    )
 
 
 def spread_table(report: Report) -> TextTable:
@@ -103,38 +100,14 @@ def spread_table(report: Report) -> TextTable:
         )
         for row in report.arms
     )
-    return _cell_table(report, numeric, rows, numeric)
-
-
-def time_to_target_table(report: Report) -> TextTable:
-    """Return hits and median times, the arms of a cell side by side; a median run that missed is a dash.
-
-    Targets that no run of a cell reached are left out: they would be rows of dashes.
-    """
-    cells = product(report.design.workloads, report.design.budgets)
-    order = {cell: position for position, cell in enumerate(cells)}
-
-    def place_of_target(row: TimeToTargetRow) -> tuple[int, float]:
-        return order[row.workload, row.budget], row.target
-
-    reached = {place_of_target(row) for row in report.time_to_target if row.hits}
-    shown = [row for row in report.time_to_target if place_of_target(row) in reached]
-    numeric = ("target in %", "hits", "sustained", "median updates", "median epochs", "median seconds")
-    rows = (
-        (
-            row.workload,
-            wording.number(row.budget),
-            row.arm,
-            wording.number(100 * row.target, 4),
-            f"{row.hits} of {row.n}",
-            f"{row.sustained_hits} of {row.n}",
-            wording.number(row.median_updates, 1),
-            wording.number(row.median_epochs, 2),
-            wording.number(row.median_seconds, 2),
-        )
-        for row in sorted(shown, key=place_of_target)
+    return cell_table(
+        report,
+        numeric,
+        rows,
+        numeric=frozenset(numeric),
+        name="spread",
+        caption="Final test accuracy over seeds, in percent.",
     )
-    return _cell_table(report, numeric, rows, numeric)
 
 
 def winners_table(report: Report) -> TextTable:
@@ -152,7 +125,15 @@ def winners_table(report: Report) -> TextTable:
         )
         for row in report.winners
     )
-    return _cell_table(report, (*numeric, "settings"), rows, numeric)
+    return cell_table(
+        report,
+        (*numeric, "settings"),
+        rows,
+        numeric=frozenset(numeric),
+        prose=frozenset({"settings"}),
+        name="winners",
+        caption="Settings that the searches chose.",
+    )
 
 
 def gaps_table(report: Report) -> TextTable:
@@ -170,7 +151,14 @@ def gaps_table(report: Report) -> TextTable:
             wording.points_with_interval(row.difference, row.ci_low, row.ci_high),
         )
         rows.append(cells)
-    return _cell_table(report, numeric, rows, numeric)
+    return cell_table(
+        report,
+        numeric,
+        rows,
+        numeric=frozenset(numeric),
+        name="gaps",
+        caption="Differences in percentage points to the control as tuned and as published.",
+    )
 
 
 def ledger_table(report: Report) -> TextTable:
@@ -195,21 +183,18 @@ def ledger_table(report: Report) -> TextTable:
         num_keys=3 if several else 2,
         rows=tuple(row if several else row[1:] for row in rows),
         numeric=frozenset(numeric),
+        name="ledger",
+        caption="What every arm spent.",
     )
 
 
-def checks_table(report: Report) -> TextTable:
-    """Return every check with its evidence and, where it did not pass, the remedy."""
-    return TextTable(
-        columns=("check", "status", "evidence"),
-        num_keys=1,
-        rows=tuple((check.title, check.status, _evidence(check)) for check in report.checks),
-    )
+def _searched(design: Design, space: Mapping[str, object]) -> str:
+    nothing = "nothing" if TUNING in design.recorded else "not recorded"
+    return f"searched: {', '.join(space) or nothing}"
 
 
-def _evidence(check: CheckRow) -> str:
-    evidence = check.evidence if check.evidence.endswith(".") else f"{check.evidence}."
-    return f"{evidence} {check.remedy}".rstrip()
+def _planned(design: Design, plan: str, part: str) -> str:
+    return plan if part in design.recorded else "not recorded"
 
 
 def design_table(report: Report) -> TextTable:
@@ -219,8 +204,8 @@ def design_table(report: Report) -> TextTable:
         ("control", design.control),
         ("workloads", ", ".join(design.workloads)),
         ("budgets", f"{', '.join(wording.number(b) for b in design.budgets)} {design.budget_unit}"),
-        ("tuning", f"{design.draws} draws per arm and cell, searched {design.searches}×"),
-        ("confirming", f"{design.confirm_seeds} fresh seeds, the same for every arm"),
+        ("tuning", _planned(design, f"{design.draws} draws per arm and cell, searched {design.searches}×", TUNING)),
+        ("confirming", _planned(design, wording.confirm_seeds(design.confirm_seeds, design.max_seeds), PLAN)),
         (
             "targets",
             ", ".join(f"{wording.number(100 * target, 4)} %" for target in design.targets) or wording.NOTHING,
@@ -230,24 +215,25 @@ def design_table(report: Report) -> TextTable:
         ("protocol", design.protocol_hash or wording.NOTHING),
     ]
     for arm in design.arms:
-        space = "as published" if arm.as_published else f"searched: {', '.join(arm.search_space) or 'nothing'}"
+        space = "as published" if arm.as_published else _searched(design, arm.search_space)
         rows.append((f"arm {arm.name}", f"schedule {arm.schedule}, momentum {arm.momentum_policy}; {space}"))
-    return TextTable(columns=("rule", "value"), num_keys=1, rows=tuple(rows))
+    return TextTable(
+        columns=("rule", "value"),
+        num_keys=1,
+        rows=tuple(rows),
+        prose=frozenset({"value"}),
+        name="design",
+        caption="Rules of the study.",
+    )
 
 
 def provenance_table(report: Report) -> TextTable:
     """Return where the record comes from."""
-    return TextTable(columns=("fact", "value"), num_keys=1, rows=tuple(sorted(report.provenance.items())))
-
-
-def _cell_table(
-    report: Report, values: tuple[str, ...], rows: Iterable[tuple[str, ...]], numeric: Iterable[str] = ()
-) -> TextTable:
-    """Return a table whose rows start with workload, budget and arm; a single workload is left out."""
-    several = len(report.design.workloads) > 1
     return TextTable(
-        columns=(*(("workload",) if several else ()), report.design.budget_unit, "arm", *values),
-        num_keys=3 if several else 2,
-        rows=tuple(row if several else row[1:] for row in rows),
-        numeric=frozenset(numeric),
+        columns=("fact", "value"),
+        num_keys=1,
+        rows=tuple(sorted(report.provenance.items())),
+        prose=frozenset({"value"}),
+        name="provenance",
+        caption="Where the record comes from.",
     )

@@ -9,6 +9,7 @@ from analysis.rules import Place, Rules
 from analysis.samples import Sample
 from analysis.statistics import PermutationTest, WelchDifference, holm, permutation_test, welch_difference
 from analysis.tables.rows import CheckRow, ComparisonRow, PublishedGapRow, finite_or_none
+from analysis.tables.sequences import judged_in_sequence, sequence_rows
 from analysis.verdict import decide
 
 
@@ -26,7 +27,8 @@ def comparison_rows(
 ) -> tuple[ComparisonRow, ...]:
     """Return difference, intervals, p-values and verdict of every arm but the control in every cell.
 
-    Holm runs over all comparisons of the study, workloads and budgets together.
+    Holm runs over all comparisons of the study, workloads and budgets together. Where seeds were added until a cell
+    was decided, interval, p and verdict come from the e-process instead.
     """
     pairs = [
         _compare(place, sample, samples[place._replace(arm=rules.control)])
@@ -34,7 +36,11 @@ def comparison_rows(
         if place.arm != rules.control
     ]
     adjusted = holm([pair.test.p for pair in pairs])
-    return tuple(_row(rules, pair, float(p), checks) for pair, p in zip(pairs, adjusted, strict=True))
+    rows = tuple(_row(rules, pair, float(p), checks) for pair, p in zip(pairs, adjusted, strict=True))
+    if not rules.confirm.is_sequential:
+        return rows
+    withheld = {p.place: why_withheld(checks, (p.place, p.place._replace(arm=rules.control))) for p in pairs}
+    return judged_in_sequence(rules, rows, sequence_rows(rules, samples), withheld)
 
 
 def _compare(place: Place, sample: Sample, control: Sample) -> _Pair:
@@ -55,7 +61,7 @@ def _row(rules: Rules, pair: _Pair, p_adjusted: float, checks: Sequence[CheckRow
         p_adjusted=finite_or_none(p_adjusted),
         equivalent=pair.welch.is_equivalent(rules.equivalence_margin, rules.alpha),
         alpha=rules.alpha,
-        withheld=_why_withheld(rules, pair.place, checks),
+        withheld=why_withheld(checks, (pair.place, pair.place._replace(arm=rules.control))),
     )
     return ComparisonRow(
         **pair.place._asdict(),
@@ -79,14 +85,14 @@ def _row(rules: Rules, pair: _Pair, p_adjusted: float, checks: Sequence[CheckRow
     )
 
 
-def _why_withheld(rules: Rules, place: Place, checks: Sequence[CheckRow]) -> list[str]:
-    """Return what failed for this arm or the control in this cell, each reason once."""
+def why_withheld(checks: Sequence[CheckRow], places: Sequence[Place]) -> list[str]:
+    """Return what failed for any of these arms in their cells, each reason once."""
     reasons = (
         finding.evidence
         for check in checks
         if check.status == "fail"
         for finding in check.findings
-        if any(finding.covers(place.workload, place.budget, arm) for arm in (place.arm, rules.control))
+        if any(finding.covers(*place) for place in places)
     )
     return list(dict.fromkeys(reasons))
 

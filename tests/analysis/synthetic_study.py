@@ -156,7 +156,7 @@ def _trial(place: Place, suffix: str, **values: Any) -> dict[str, Any]:
 def _curve(trial: Mapping[str, Any], generator: np.random.Generator) -> list[dict[str, Any]]:
     """Rise to the final accuracy; one-cycle lingers low until its last third."""
     total, final = trial["total_updates"], trial["test"]
-    times = np.unique(np.linspace(total / 16, total, 16).round().astype(int))
+    times = np.unique(np.linspace(total / 24, total, 24).round().astype(int))
     share = times / total
     rise = 1 - np.exp(-4 * share) * (1 - share)
     if trial["arm"] == "one_cycle":

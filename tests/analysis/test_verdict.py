@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.verdict import decide
+from analysis.verdict import decide, decide_sequentially
 
 CLEAN = {"alpha": 0.05, "withheld": ()}
 
@@ -37,3 +37,13 @@ def test_without_numbers_there_is_no_verdict():
     decision = decide(difference=0.1, p_adjusted=None, equivalent=False, **CLEAN)
     assert (decision.verdict, decision.withheld) == ("undecided", True)
     assert decision.reason == "at least two seeds per arm are needed"
+
+
+def test_rules_of_a_comparison_whose_seeds_were_added_until_decided():
+    assert (
+        decide_sequentially(state="undecided", significant=False, blocks=1).reason
+        == "at least two seeds per arm are needed"
+    )
+    assert decide_sequentially(state="better", significant=True, blocks=9, withheld=["why"]).verdict == "undecided"
+    assert decide_sequentially(state="contradictory", significant=True, blocks=9).withheld
+    assert decide_sequentially(state="equivalent", significant=True, blocks=9).significant_below_margin

@@ -1,9 +1,4 @@
-"""Define the rows of the report.
-
-A field that cannot be computed is None: never NaN, never 0. Accuracies, differences and intervals are
-fractions in [0, 1]. Whatever depends on clocks or identifiers is in a field that ends in ``_seconds``, in
-``run_ids`` or in the provenance; all other fields are the same when the same study is run again.
-"""
+"""Define the rows that every report has: arms, comparisons, seeds, curves, winners, ledger, checks."""
 
 from __future__ import annotations
 
@@ -92,28 +87,6 @@ class PublishedGapRow:
     difference: float | None
     ci_low: float | None
     ci_high: float | None
-    run_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimeToTargetRow:
-    """When the confirm runs of one arm in one cell first reached a target in test accuracy."""
-
-    workload: str
-    budget: int | float
-    arm: str
-    target: float
-    n: int
-    """Confirm runs, diverged ones included: they never reach a target."""
-    hits: int
-    """Runs with any evaluation at or above the target."""
-    sustained_hits: int
-    """Runs that are at or above the target from some evaluation to the last."""
-    median_updates: float | None
-    """Median over runs of the first hit, a miss being later than any; None where the median run missed."""
-    median_epochs: float | None
-    median_seconds: float | None
-    """Of training, evaluation excluded."""
     run_ids: tuple[str, ...]
 
 
