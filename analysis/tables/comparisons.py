@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ def comparison_rows(
     was decided, interval, p and verdict come from the e-process instead.
     """
     pairs = [
-        _compare(place, sample, samples[place._replace(arm=rules.control)])
+        _compare(rules, place, sample, samples[place._replace(arm=rules.control)])
         for place, sample in samples.items()
         if place.arm != rules.control
     ]
@@ -43,13 +44,16 @@ def comparison_rows(
     return judged_in_sequence(rules, rows, sequence_rows(rules, samples), withheld)
 
 
-def _compare(place: Place, sample: Sample, control: Sample) -> _Pair:
+def _compare(rules: Rules, place: Place, sample: Sample, control: Sample) -> _Pair:
+    # The e-process takes the place of the test where seeds were added until a cell was decided.
+    untested = PermutationTest(p=math.nan, exact=False, minimum_p=math.nan)
+    tested = not rules.confirm.is_sequential
     return _Pair(
         place=place,
         sample=sample,
         control=control,
         welch=welch_difference(sample.values, control.values),
-        test=permutation_test(sample.values, control.values),
+        test=permutation_test(sample.values, control.values) if tested else untested,
     )
 
 

@@ -28,7 +28,8 @@ def tidy_curves(raw: RawTable, trials: pd.DataFrame, *, percent: bool) -> pd.Dat
     if not by:
         demand(columns, "run_id", "or arm, workload, budget and seed, as in the table of runs")
     frame = pd.DataFrame({"update": columns.counts("update"), "epoch": columns.numbers("epoch")})
-    columns.refuse("update must be there in every row", frame["update"].isna(), columns.cells("update"))
+    without = frame["update"].isna() & ("update" in columns)
+    columns.refuse("update must be there in every row", without, columns.cells("update"))
     for name in ("validation", "test"):
         frame[name] = columns.fractions(name, percent=percent)
     for name in ("train_seconds", "train_loss", "lr", "momentum"):

@@ -53,7 +53,9 @@ def tidy_trials(raw: RawTable, *, percent: bool) -> TidyTrials:
     seeds_known = bool(("seed" in columns or "seed_index" in columns) and frame.loc[confirmed, "seed"].notna().all())
     frame["seed_index"] = _indices(frame, seeds_known=seeds_known, given=columns.counts("seed_index"))
     frame["draw"] = _draws(frame)
-    if not columns.flawed(("arm", "workload", "budget", "phase", "search", "seed", "seed_index", "draw")):
+    if "arm" in columns and not columns.flawed(
+        ("arm", "workload", "budget", "phase", "search", "seed", "seed_index", "draw")
+    ):
         _check_repeats(columns, frame)
     if columns.problems:
         raise TableError(raw.source, columns.problems)

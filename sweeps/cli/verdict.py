@@ -86,7 +86,7 @@ def _print_verdicts(report: Report, html: Path) -> None:
     # Several checks can lack the same part of a table.
     for status, evidence in dict.fromkeys((c.status, c.evidence) for c in report.checks if c.status != "pass"):
         colour = "red" if status == "fail" else "yellow"
-        out.print(f"[{colour}]{status}[/] {escape(evidence)}", soft_wrap=True)
+        out.print(f"[{colour}]{status}[/] {escape(evidence)}")
     for sentence in report.sentences:
         out.print(sentence, markup=False)
     out.print(f"\nReport:  {shown_path(html)}", soft_wrap=True, markup=False)

@@ -8,6 +8,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_ind
 
 from analysis.statistics import mean_estimate, welch_difference
+from analysis.statistics.estimates import mean_estimates
 
 accuracies = st.lists(st.floats(0, 1).map(lambda x: round(x, 4)), min_size=2, max_size=12)
 
@@ -18,6 +19,17 @@ def test_mean_sd_and_interval_of_three_values_by_hand():
     assert (estimate.n, estimate.mean, estimate.sd) == (3, 2.0, 1.0)
     assert estimate.low == pytest.approx(2 - half_width)
     assert estimate.high == pytest.approx(2 + half_width)
+
+
+@given(st.lists(accuracies | st.sampled_from([[], [0.8], [0.1] * 3]), min_size=1, max_size=4))
+def test_the_means_of_many_groups_are_those_of_each(samples):
+    groups = np.repeat(np.arange(len(samples)), [len(sample) for sample in samples])
+    found = mean_estimates(np.concatenate([np.array(sample) for sample in samples]), groups, len(samples), 0.9)
+    expected = [mean_estimate(sample, 0.9) for sample in samples]
+    assert found.n.tolist() == [estimate.n for estimate in expected]
+    for name in ("mean", "low", "high"):
+        wanted = [getattr(estimate, name) for estimate in expected]
+        np.testing.assert_allclose(getattr(found, name), wanted, rtol=0, atol=1e-12)
 
 
 def test_a_single_value_has_a_mean_but_neither_sd_nor_interval():

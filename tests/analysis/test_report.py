@@ -199,6 +199,8 @@ def test_a_study_without_a_finished_trial_has_a_report(tmp_path):
 def test_too_few_seeds_to_reach_significance_are_a_warning():
     row = check(build_report(small(seeds=3)), "enough_seeds")
     assert row.evidence == "with 3 seeds the least p is 0.1; times 2 comparisons it is not below 0.05"
+    row = check(build_report(small(seeds=1)), "enough_seeds")
+    assert row.evidence == "with one seed there is no p"
 
 
 def test_winners_of_replicated_searches_share_seeds_so_they_are_averaged_per_seed():
@@ -255,7 +257,7 @@ def test_the_headline_says_what_an_untuned_control_would_have_shown():
     arms = {name: ARMS[name] for name in ("piecewise", "piecewise_as_published", "one_cycle")}
     report = build_report(small(arms=arms))
     largest = max(row.difference for row in report.published_gaps)
-    assert report.headline.endswith(
+    assert report.sentences[0].endswith(
         f"; with the control as published instead of tuned the largest gap would be {100 * largest:+.1f} points."
     )
 

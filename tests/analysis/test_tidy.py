@@ -175,6 +175,8 @@ def test_percent_is_taken_only_when_it_is_said(folder):
         ("arm,Arm,test\na,a,0.5\n", "columns must have different names; arm and Arm are both arm."),
         ("method,test\na,0.5\n", "the table must have a column arm (the contender that the run belongs to); got method,"
          " test. If method is it, rename it to arm."),
+        ("method,seed,test\na,1,0.5\nb,1,0.5\n", "the table must have a column arm (the contender that the run belongs"
+         " to); got method, seed, test. If method is it, rename it to arm."),
         ("arm,test_acc\na,0.5\n", "the table must have a column test (the final accuracy); got arm, test_acc. If"
          " test_acc is it, rename it to test."),
         ("arm,test\ncosine,high\n", "test must be a number; got high in row 2."),
@@ -403,6 +405,10 @@ def test_evaluations_may_name_their_run_by_arm_and_seed(folder):
 def test_evaluations_that_belong_to_no_run_are_refused(folder, change, problem):
     found = refusal(folder, FULL, EVALUATIONS.replace(*change))
     assert any(problem in line for line in found)
+
+
+def test_a_missing_column_of_updates_is_one_mistake(folder):
+    assert len(refusal(folder, FULL, EVALUATIONS.replace("update", "step"))) == 1
 
 
 def test_time_to_target_comes_from_the_evaluations(folder):

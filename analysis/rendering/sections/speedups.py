@@ -39,7 +39,8 @@ def baseline(report: Report) -> Section:
         "seeds. In between, the accuracy of the baseline is estimated: the validation accuracy of the best of draws "
         "chosen at random, plus test less validation accuracy of the confirm runs, less the winner's curse. That is by "
         "how much validation accuracy when chosen overstates that of the confirm runs; it is taken to grow with the "
-        "number of draws like the expected maximum of normal numbers. Bands hold the choice of draws and the seeds.",
+        "number of draws like the expected maximum of normal numbers. Bands hold the choice among the draws that were "
+        "made, and the seeds: close to all draws they are too narrow for another search.",
         sentences=tuple(_baseline_sentences(report)),
         figures=("skeptic",),
         tables=(skeptic_table(report), winner_curse_table(report)),
@@ -102,7 +103,7 @@ def _fall(report: Report, rows: Sequence[SkepticRow]) -> str:
         elif row.draws == 1:
             against = "a single draw of it" if parts else f"a single draw of {control}"
         elif row.confirmed:
-            draws = f"the best of {row.draws} draws" if row.draws else f"{control} as tuned"
+            draws = f"the best of {row.draws} draws" if row.draws else f"{control} as given"
             against = draws if parts or not row.draws else f"{draws} of {control}"
         else:
             continue
@@ -185,7 +186,7 @@ def _baseline(row: SkepticRow) -> str:
     if row.as_published:
         return "as published"
     if not row.draws:
-        return "as tuned"
+        return "as given"
     return "1 draw" if row.draws == 1 else f"best of {row.draws} draws"
 
 
