@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.rendering.check_groups import lines as check_lines
 from analysis.report import build_report, write_report
 from analysis.tidy import TableError, TableOptions, read_table
 
@@ -35,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"error: the report cannot be written to {folder}: {error.strerror or error}.\n")
         return 2
-    lines = dict.fromkeys(f"{check.status} {check.evidence}" for check in report.checks if check.status != "pass")
-    sys.stdout.write("\n".join([*lines, *report.sentences, "", f"Report:  {files.html}"]) + "\n")
+    told = [text if kind == "unknown" else f"{kind} {text}" for kind, text in check_lines(report.checks)]
+    sys.stdout.write("\n".join([*told, *report.sentences, "", f"Report:  {files.html}"]) + "\n")
     return 0
 
 

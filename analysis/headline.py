@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis import wording
-from analysis.record import TUNING
-from analysis.speed_wording import how_fast
+from analysis.record import PLAN, TUNING
+from analysis.speed_wording import about_one, how_fast
+from analysis.statistics import minimum_attainable_p
+from analysis.statistics.power import fewest_seeds_to_reject
+from analysis.statistics.sequential import fewest_blocks
 from analysis.tables.contents import Design
 from analysis.tables.rows import ComparisonRow, PublishedGapRow, SkepticRow, SpeedUpRow
+from analysis.whereabouts import at_budget, capital, joined, where
 
 _AGAINST = {
     "better": "better than",
@@ -28,14 +32,16 @@ def headline_sentences(
 ) -> tuple[str, ...]:
     """Return one sentence per tuned arm other than the control, or per any other arm where none is tuned.
 
-    Where the study has the control as published too, the last sentence says how large the gaps to that are.
+    Where the study has the control as published too, the next sentence says how large the gaps to that are. Where no
+    arm can be found better or worse with these seeds, the last one says so.
     """
     contenders = [arm for arm in design.arms if arm.name != design.control]
     names = [arm.name for arm in contenders if not arm.as_published] or [arm.name for arm in contenders]
     if not names:
         return (f"There is nothing to compare: {design.control} is the only arm.",)
     sentences = [_sentence(design, name, [row for row in comparisons if row.arm == name]) for name in names]
-    return tuple(f"{sentence}." for sentence in _with_published_gaps(sentences, names, gaps))
+    said = (f"{sentence}." for sentence in _with_published_gaps(sentences, names, gaps))
+    return (*said, *_no_verdict_possible(design, comparisons))
 
 
 def _sentence(design: Design, arm: str, rows: list[ComparisonRow]) -> str:
@@ -48,15 +54,18 @@ def _sentence(design: Design, arm: str, rows: list[ComparisonRow]) -> str:
             continue
         if parts:
             parts.append(f"{_ALONE[group]} at {len(members)}{_example(design, group, members)}")
+        elif len(rows) == 1:
+            parts.append(f"{_AGAINST[group]} {_control(design)}{_example(design, group, members, alone=True)}")
         else:
-            where = f"at {len(members)} of {len(rows)} {_places(design, len(rows))}"
-            parts.append(f"{_AGAINST[group]} {_control(design)} {where}{_example(design, group, members)}")
+            places = f"at {len(members)} of {len(rows)} {_places(design)}"
+            parts.append(f"{_AGAINST[group]} {_control(design)} {places}{_example(design, group, members)}")
     return f"{arm} is {', '.join(parts)}"
 
 
-def _places(design: Design, count: int) -> str:
-    noun = "budget" if len(design.workloads) == 1 else "cell"
-    return noun if count == 1 else f"{noun}s"
+def _places(design: Design) -> str:
+    if len(design.workloads) == 1:
+        return "budgets"
+    return "workloads" if len(design.budgets) == 1 else "cells"
 
 
 def _control(design: Design) -> str:
@@ -66,18 +75,47 @@ def _control(design: Design) -> str:
     return f"the untuned control {design.control}" if untuned else f"the tuned control {design.control}"
 
 
-def _example(design: Design, group: str, rows: list[ComparisonRow]) -> str:
-    """Return the largest difference of better or worse rows, or why the first verdict was withheld."""
+def _example(design: Design, group: str, rows: list[ComparisonRow], *, alone: bool = False) -> str:
+    """Return the largest difference of better or worse rows, or why the first verdict was withheld.
+
+    Of an arm with only one comparison, return the difference whatever the verdict.
+    """
     if group == "withheld":
         return f" ({rows[0].reason.partition('; ')[0]})"
-    if group not in {"better", "worse"}:
+    if group not in {"better", "worse"} and not alone:
         return ""
     row = max(rows, key=lambda candidate: abs(candidate.difference or 0.0))
-    on = f"on {row.workload} " if len(design.workloads) > 1 else ""
     decimals = 1 if (row.ci_high or 0.0) - (row.ci_low or 0.0) >= 0.01 else 2
     difference, low, high = (wording.points(v, decimals) for v in (row.difference, row.ci_low, row.ci_high))
-    where = f"{on}at {wording.number(row.budget)} {design.budget_unit}"
-    return f" ({difference} points {where}, {wording.confidence(design.alpha)} interval {low} to {high})"
+    points = joined(f"{difference} points", where(design, row))
+    # Else an interval that excludes 0 would seem to contradict the verdict.
+    unadjusted = "unadjusted " if group == "undecided" and design.confirm_until == "planned" else ""
+    return f" ({points}, {unadjusted}{wording.confidence(design.alpha)} interval {low} to {high})"
+
+
+def _no_verdict_possible(design: Design, comparisons: Sequence[ComparisonRow]) -> tuple[str, ...]:
+    """Say so where no difference, however large, could be significant with these seeds and comparisons."""
+    count = len(comparisons)
+    if not any(row.n and row.n_control for row in comparisons):
+        return ()
+    strictest = design.alpha / count
+    if design.confirm_until == "decided":
+        seeds, needed = design.max_seeds, fewest_blocks(strictest)
+        possible = seeds >= needed
+    else:
+        planned = [design.confirm_seeds] if PLAN in design.recorded else []
+        seeds = max([*planned, *(min(row.n, row.n_control) for row in comparisons)])
+        needed = fewest_seeds_to_reject(strictest)
+        reached = [row.p_minimum for row in comparisons if row.p_minimum is not None]
+        possible = min([*reached, *(minimum_attainable_p(n, n) for n in planned)], default=1.0) < strictest
+    if possible:
+        return ()
+    corrected = f" after the correction for {count} comparisons" if count > 1 else ""
+    fewer = ", or fewer comparisons" if count > 1 else ""
+    return (
+        f"With {seeds} {'seed' if seeds == 1 else 'seeds'} per arm no arm can be found better or worse{corrected}, "
+        f"however large the difference: that takes at least {needed} seeds per arm{fewer}.",
+    )
 
 
 def _with_published_gaps(sentences: list[str], names: Sequence[str], gaps: Sequence[PublishedGapRow]) -> list[str]:
@@ -107,13 +145,14 @@ def speed_up_sentence(
     published = {row.arm: row for row in skeptic if row.as_published and (row.ratio or row.beyond)}
     parts: list[str] = []
     for row in known:
-        than = "" if parts else f" as fast as the tuned control {row.control}"
+        than = "" if parts else f" as fast as {_control(design)}"
         part = f"{row.arm} is {how_fast(design.alpha, row, than)}"
         if row.arm in published:
             part += f", {_bare(published[row.arm])} times against it as published"
         parts.append(part)
-    where = f"{wording.number(known[0].budget)} {design.budget_unit}"
-    return (f"At {where} and equal accuracy {'; '.join(parts)}.",)
+    unadjusted = any(about_one(row) in {"above", "below"} for row in known)
+    parts += ["intervals of speed-ups are not adjusted for their number"] if unadjusted else []
+    return (f"{capital(at_budget(design, known[0].budget))} and equal accuracy {'; '.join(parts)}.",)
 
 
 def _bare(row: SkepticRow) -> str:

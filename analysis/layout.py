@@ -10,7 +10,7 @@ draws params and metrics only. ``/`` in a metric name starts a chart section in 
 
 from __future__ import annotations
 
-LAYOUT_VERSION = "1"
+LAYOUT_VERSION = "2"
 
 # Experiment tags; the hash stands on the study run too
 EXPERIMENT_STUDY = "fairsweep.study"
@@ -23,7 +23,7 @@ ROLE_STUDY = "study"
 ROLE_TRIAL = "trial"
 
 # Run tags of a trial; all values are strings
-TRIAL_KEY = "fairsweep.trial_key"  # e.g. mnist1d-conv/epochs-5/one_cycle/confirm/search-0/seed-3
+TRIAL_KEY = "fairsweep.trial_key"  # e.g. mnist1d-conv/epochs-5/one_cycle/confirm/search-0/draw-7/seed-3
 WORKLOAD = "fairsweep.workload"
 BUDGET = "fairsweep.budget"  # amount, e.g. "5"
 BUDGET_UNIT = "fairsweep.budget_unit"  # epochs | updates
@@ -32,9 +32,14 @@ ARM = "fairsweep.arm"
 PHASE = "fairsweep.phase"  # tune | confirm
 SEARCH = "fairsweep.search"
 DRAW = "fairsweep.draw"  # tune trials only
+RUNG = "fairsweep.rung"  # of successive halving; absent at the cell's own budget
+RUNG_BUDGET = "fairsweep.rung_budget"  # the length of a training on a rung, in the unit of the budget
+WINNER = "fairsweep.winner"  # confirm trials of tuned arms: the draw whose settings these are
 SEED_INDEX = "fairsweep.seed_index"  # confirm trials only
 SEED = "fairsweep.seed"
 OUTCOME = "fairsweep.outcome"  # finished | diverged | failed
+ATTEMPTS = "fairsweep.attempts"  # how often it was started, e.g. "2" after its machine was lost
+HARDWARE = "fairsweep.hardware"  # accelerator or CPU it ran on
 
 # Params of a trial: every setting under its own name (peak_lr, weight_decay, milestones ...), lists in JSON, and these
 # mirrors
@@ -74,7 +79,21 @@ FINAL_TOTAL_UPDATES = "final/total_updates"  # updates of the budget: what the t
 DIVERGED = "final/diverged"  # 0 or 1
 DIVERGED_AT_UPDATE = "final/diverged_at_update"
 
+# Tags of the study run
+LEASE = "fairsweep.lease"  # JSON: who launches the study, and until when that holds
+RULES_VERSION = "fairsweep.rules"  # number of the version of the rules that holds, e.g. "2" after one extension
+RULES_HISTORY = "fairsweep.rules_history"  # JSON list: version, Unix time, ended trials, ended confirm trials
+
+# Params of the study run, which MLflow never changes: launch.1, launch.2, ...
+LAUNCH_PREFIX = "launch."
+
 # Artifacts of the study run
 ARTIFACT_STUDY = "study.json"  # the validated study file, as hashed
 ARTIFACT_ENVIRONMENT = "environment.json"
+ARTIFACT_RULES = "rules"  # folder, see `rules_file`
 ARTIFACT_REPORT = "report"  # folder
+
+
+def rules_file(version: int) -> str:
+    """Return the artifact that holds a version of the rules, when it came to hold and what it changed."""
+    return f"{ARTIFACT_RULES}/{version:03d}.json"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.rules import Cell, Place, Rules
+from analysis.standing import superseded_keys
 from analysis.statistics.arrays import FloatArray
 
 TUNE = "tune"
@@ -42,6 +43,8 @@ TRIAL_COLUMNS = {
     "phase": "str",
     "search": "Int64",
     "draw": "Int64",
+    "rung": "Int64",
+    "winner": "Int64",
     "seed_index": "Int64",
     "seed": "object",
     "outcome": "str",
@@ -53,6 +56,8 @@ TRIAL_COLUMNS = {
     "updates": "Int64",
     "total_updates": "Int64",
     "train_seconds": "float64",
+    "attempts": "Int64",
+    "hardware": "str",
 }
 EVALUATION_COLUMNS = {
     "trial_key": "str",
@@ -94,8 +99,10 @@ class StudyRecord:
     Attributes:
         rules: What was fixed before the first trial.
         trials: One row per trial with the columns of ``TRIAL_COLUMNS`` and one ``setting.<name>`` per
-            setting. Accuracies are fractions; ``test`` and ``validation`` belong to the last evaluation and
-            are NaN where there is none. A key that occurs twice is kept twice, earliest run first.
+            setting. ``rung`` is that of successive halving, missing at the cell's own budget; ``winner`` is the draw
+            whose settings a confirm run has; ``attempts`` counts how often a trial was started. Accuracies are
+            fractions; ``test`` and ``validation`` belong to the last evaluation and are NaN where there is none. A key
+            that occurs twice is kept twice, earliest run first.
         evaluations: One row per evaluation with the columns of ``EVALUATION_COLUMNS``, in order of updates
             within a trial.
         failures: Attempts that ended without a result, by (workload, arm, phase); their trials were run again or are
@@ -134,13 +141,54 @@ class StudyRecord:
         return self.trials.drop_duplicates("trial_key", keep="first")
 
     @cached_property
+    def superseded_keys(self) -> frozenset[str]:
+        """The keys of the trials that an extension of the study has left without effect; only the ledger has them."""
+        trials = self._distinct
+        draws = trials[(trials["phase"] == TUNE) & (trials["outcome"] != FAILED)]
+        return superseded_keys(draws, trials[trials["phase"] == CONFIRM], self.rules)
+
+    def current_trials(self) -> pd.DataFrame:
+        """Return the distinct trials that are not superseded, those on rungs of successive halving among them."""
+        return self._current
+
+    @cached_property
+    def _current(self) -> pd.DataFrame:
+        return self._distinct[~self._distinct["trial_key"].isin(self.superseded_keys)]
+
+    def counted_trials(self) -> pd.DataFrame:
+        """Return the trials that all statistics rest on: those that are current, at their cell's own budget."""
+        return self._counted
+
+    @cached_property
+    def _counted(self) -> pd.DataFrame:
+        return self._current[self._current["rung"].isna()]
+
+    @cached_property
     def _positions(self) -> Mapping[Hashable, Any]:
-        """The rows of the distinct trials by workload, budget, arm and phase."""
-        return self._distinct.groupby(["workload", "budget", "arm", "phase"], sort=False).indices
+        """The rows of the counted trials by workload, budget, arm and phase."""
+        return self._counted.groupby(["workload", "budget", "arm", "phase"], sort=False).indices
+
+    def draws_at(self, place: Place) -> pd.DataFrame:
+        """Return the current tuning trials of an arm in a cell, on every rung of successive halving."""
+        rows: pd.DataFrame = self._current.iloc[self._tuning_positions.get(place, [])]
+        return rows
+
+    @cached_property
+    def _tuning_positions(self) -> Mapping[Hashable, Any]:
+        draws = np.flatnonzero((self._current["phase"] == TUNE).to_numpy())
+        by_place = self._current.iloc[draws].groupby(["workload", "budget", "arm"], sort=False).indices
+        return {place: draws[rows] for place, rows in by_place.items()}
+
+    def first_draws_at(self, place: Place) -> pd.DataFrame:
+        """Return every draw of an arm in a cell once: at the cell's own budget, or at the shortest that was used."""
+        if self.rules.tuning.halving is None:
+            return self.trials_at(place, TUNE)
+        draws = self.draws_at(place)
+        return draws[draws["rung"] == 0]
 
     def trials_at(self, place: Place, phase: str) -> pd.DataFrame:
-        """Return the distinct trials of an arm in a cell in one phase; cheap, however many others there are."""
-        rows: pd.DataFrame = self._distinct.iloc[self._positions.get((*place, phase), [])]
+        """Return the counted trials of an arm in a cell in one phase; cheap, however many others there are."""
+        rows: pd.DataFrame = self._counted.iloc[self._positions.get((*place, phase), [])]
         return rows
 
     @cached_property
@@ -168,9 +216,12 @@ class StudyRecord:
         return self.curves.get(run_id, NO_CURVE)
 
     def lost_searches(self, place: Place) -> frozenset[int]:
-        """Return the searches of an arm in a cell whose draws all diverged: they have no winner to confirm."""
+        """Return the searches of an arm in a cell whose draws all diverged: they have no winner to confirm.
+
+        With successive halving, these are the draws that were trained at the cell's own budget.
+        """
         draws = self.trials_at(place, TUNE)
-        planned = self.rules.tuning.draws
+        planned = self.rules.tuning.full_draws
         diverged = draws.loc[draws["diverged"], "search"].tolist()
         return frozenset(int(search) for search, count in Counter(diverged).items() if count == planned)
 

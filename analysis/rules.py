@@ -7,6 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from analysis.halving import rung_sizes
+
+#: What budgets count in a table that does not say how long the trainings were.
+WHOLE_RUN_UNIT = "training"
+
 
 class Cell(NamedTuple):
     """The place where arms are compared: one workload at one budget."""
@@ -50,12 +55,30 @@ class Arm(_Frozen):
     search: Mapping[str, Any] = Field(default_factory=dict)
 
 
+class Halving(_Frozen):
+    """Say over how many rungs draws compete, and by which factor each is longer and has fewer of them."""
+
+    factor: int
+    rungs: int
+
+
 class Tuning(_Frozen):
     """Count the draws of one search, and how often each search is replicated; name what draws them."""
 
     draws: int = 0
     searches: int = 1
     sampler: str = "sobol"
+    halving: Halving | None = None
+
+    @property
+    def rung_draws(self) -> tuple[int, ...]:
+        """The draws of a search on each rung, the shortest first; the last is at the cell's own budget."""
+        return rung_sizes(self.draws, self.halving.factor, self.halving.rungs) if self.halving else (self.draws,)
+
+    @property
+    def full_draws(self) -> int:
+        """The draws of a search that are trained at the cell's own budget."""
+        return self.rung_draws[-1]
 
 
 class Confirm(_Frozen):
@@ -76,13 +99,27 @@ class Confirm(_Frozen):
         return self.seeds if self.max_seeds is None else max(self.seeds, self.max_seeds)
 
 
+class RulesVersion(_Frozen):
+    """Say when a version of the rules came to hold, and what had been seen by then.
+
+    ``trials`` and ``confirm_trials`` are those with a result; ``changes`` are sentences such as ``tuning.draws was 8,
+    is 16``. Times are Unix times.
+    """
+
+    version: int
+    time: float
+    trials: int = 0
+    confirm_trials: int = 0
+    changes: tuple[str, ...] = ()
+
+
 class Rules(_Frozen):
     """Fix what is compared and how the verdict falls.
 
     ``Rules.model_validate_json`` reads the study file as recorded; keys that the analysis does not need are
     ignored. Accuracies, targets and the margin are fractions in [0, 1]. ``search`` holds the dimensions that
     all tuned arms share. ``cells_run`` names the cells where not every workload is run at every budget, as in a table
-    from elsewhere; empty stands for all.
+    from elsewhere; empty stands for all. ``versions`` is the history of the rules, where it is recorded.
     """
 
     study: str
@@ -100,6 +137,7 @@ class Rules(_Frozen):
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     protocol_hash: str = ""
     cells_run: tuple[Cell, ...] = ()
+    versions: tuple[RulesVersion, ...] = ()
 
     @model_validator(mode="after")
     def _control_is_an_arm(self) -> Rules:
@@ -151,6 +189,11 @@ class Rules(_Frozen):
         return 1 if self.arms[arm].as_published else self.tuning.searches
 
     def describe_cell(self, cell: Cell) -> str:
-        """Name a cell in a sentence: ``at 5 epochs``, with the workload where there are several."""
-        where = f"on {cell.workload} " if len(self.workloads) > 1 else ""
-        return f"{where}at {cell.budget} {self.budgets.unit}"
+        """Name a cell in a sentence: ``at 5 epochs``, with the workload where there are several.
+
+        Where budgets are not recorded, only the workload is named.
+        """
+        parts = [f"on {cell.workload}"] if len(self.workloads) > 1 or self.budgets.unit == WHOLE_RUN_UNIT else []
+        if self.budgets.unit != WHOLE_RUN_UNIT:
+            parts.append(f"at {cell.budget} {self.budgets.unit}")
+        return " ".join(parts)

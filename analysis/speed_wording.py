@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from analysis import wording
 from analysis.tables.rows.speedups import SkepticRow, SpeedUpRow
@@ -35,6 +36,15 @@ def how_fast(alpha: float, row: SpeedUpRow | SkepticRow, than: str = "") -> str:
         why = "the budgets put no bound on it" if row.interval == "open" else beyond
         return f"an unknown number of times{than} ({why})"
     return f"{f'more than {low}' if row.interval == 'open_above' else f'less than {high}'} times{than}"
+
+
+def about_one(row: SpeedUpRow | SkepticRow) -> Literal["above", "below", "around", ""]:
+    """Say on which side of 1 the interval of a ratio lies, or that it holds 1; nothing without an interval."""
+    if row.interval in {"open", "none"}:
+        return ""
+    if row.ci_low is not None and row.ci_low > 1:
+        return "above"
+    return "below" if row.ci_high is not None and row.ci_high < 1 else "around"
 
 
 def excludes(ratios: Sequence[float]) -> str:

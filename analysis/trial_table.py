@@ -69,6 +69,8 @@ def _trial_row(run: RunFacts) -> dict[str, object]:
         "phase": tags.get(layout.PHASE, ""),
         "search": _number(tags.get(layout.SEARCH)),
         "draw": _number(tags.get(layout.DRAW)),
+        "rung": _number(tags.get(layout.RUNG)),
+        "winner": _number(tags.get(layout.WINNER)),
         "seed_index": _number(tags.get(layout.SEED_INDEX)),
         "seed": _number(tags.get(layout.SEED)),
         "outcome": tags.get(layout.OUTCOME, ""),
@@ -80,6 +82,8 @@ def _trial_row(run: RunFacts) -> dict[str, object]:
         "updates": metrics.get(layout.FINAL_UPDATES),
         "total_updates": metrics.get(layout.FINAL_TOTAL_UPDATES),
         "train_seconds": metrics.get(layout.FINAL_TRAIN_SECONDS),
+        "attempts": _number(tags.get(layout.ATTEMPTS)),
+        "hardware": tags.get(layout.HARDWARE),
         **settings,
     }
 

@@ -26,6 +26,17 @@ def points(value: float | None, decimals: int = 2) -> str:
     return unsigned if float(unsigned) == 0 else text.replace("-", "−")
 
 
+def counted(value: float, noun: str, digits: int = 6) -> str:
+    """Write a number with its noun: ``1 point``, ``0.5 points``."""
+    text = number(value, digits)
+    return f"{text} {noun if text == '1' else f'{noun}s'}"
+
+
+def margin(value: float) -> str:
+    """Write the equivalence margin in percentage points: ``0.5 points``."""
+    return counted(100 * value, "point", 4)
+
+
 def plus_minus(value: float | None, low: float | None, high: float | None) -> str:
     """Write an accuracy with the half-width of its interval, if any: ``86.12 ± 0.30``."""
     if value is None or low is None or high is None:

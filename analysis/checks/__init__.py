@@ -15,8 +15,17 @@ from analysis.checks.protocol import (
     check_tuning_budgets,
 )
 from analysis.checks.reference import check_references
-from analysis.checks.results import check_divergence, check_power, check_searches, check_spread, check_targets
+from analysis.checks.results import (
+    check_divergence,
+    check_equal_spreads,
+    check_power,
+    check_searches,
+    check_spread,
+    check_targets,
+)
+from analysis.checks.running import check_extensions, check_halving, check_hardware
 from analysis.checks.runs import (
+    check_copied_arms,
     check_copies,
     check_drift,
     check_horizons,
@@ -55,21 +64,26 @@ def run_checks(
         check_control(record),
         check_horizons(record),
         copies,
+        check_copied_arms(record.rules, samples),
         *check_references(record, samples),
         *check_null_pairs(record.rules, null_pairs),
         check_rules_first(record),
+        check_extensions(record),
         check_winners_inside(record),
         check_feasible(record),
         check_dimensions(record),
         check_sampler(record),
+        *check_halving(record.rules),
         check_targets(record),
         check_resolution(record),
         check_last_evaluation(record),
         twins,
         check_drift(record, samples),
         check_spread(record, samples),
+        *check_equal_spreads(record.rules, samples),
         check_power(record),
         *check_sequences(record, samples),
         check_searches(record),
+        check_hardware(record),
         check_left_out(record),
     )

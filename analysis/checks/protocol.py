@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.checks.outcome import Condition, at_place, everywhere, in_cell, not_recorded, outcome
 from analysis.record import CONFIRM, FAILED, PLAN, RULES, SEEDS, TUNE, TUNING, StudyRecord, trials_of
-from analysis.rules import Cell, Place
+from analysis.rules import Cell, Place, Rules
 from analysis.samples import blocks_begun
 from analysis.tables.rows import CheckRow, Finding
 
@@ -67,7 +67,10 @@ CONTROL = Condition(
 
 
 def check_tuning_budgets(record: StudyRecord) -> CheckRow:
-    """Compare the trials and charged updates of the tuned arms within each cell."""
+    """Compare the trials and charged updates of the tuned arms within each cell, on every rung of a search.
+
+    Draws that others have pushed off a rung since are left out: no winner was chosen from them.
+    """
     rules = record.rules
     if TUNING not in record.recorded:
         return not_recorded(TUNING_BUDGETS, "the table has no tuning trials", ADD_TUNING)
@@ -76,7 +79,7 @@ def check_tuning_budgets(record: StudyRecord) -> CheckRow:
         for cell in rules.cells:
             spent = {}
             for arm in rules.tuned_arms:
-                runs = record.trials_at(Place(*cell, arm), TUNE)
+                runs = record.draws_at(Place(*cell, arm))
                 spent[arm] = (len(runs), int(runs["total_updates"].sum()))
             if len(set(spent.values())) > 1:
                 amounts = ", ".join(f"{arm} {n} trials and {updates} updates" for arm, (n, updates) in spent.items())
@@ -87,7 +90,7 @@ def check_tuning_budgets(record: StudyRecord) -> CheckRow:
 
 def check_planned_trials(record: StudyRecord) -> CheckRow:
     """Compare the recorded trials with those that the rules ask for; a confirm trial needs a result."""
-    rules, trials = record.rules, record.distinct_trials()
+    rules, trials = record.rules, record.current_trials()
     done = trials[trials["outcome"] != FAILED]
     done = done[(done["phase"] != CONFIRM) | done["diverged"] | done["test"].notna()]
     if PLAN not in record.recorded:
@@ -100,11 +103,11 @@ def check_planned_trials(record: StudyRecord) -> CheckRow:
             for phase in (TUNE, CONFIRM):
                 lost = record.lost_searches(place) if phase == CONFIRM else frozenset()
                 planned = {slot for slot in _planned_slots(record, place, phase) if slot[0] not in lost}
-                lacking = planned - set(_slots(done.iloc[done_at.get((*place, phase), [])]))
+                lacking = planned - set(_slots(rules, done.iloc[done_at.get((*place, phase), [])]))
                 if lacking:
                     yield at_place(rules, place, f"{len(lacking)} of {len(planned)} {phase} trials are missing")
-                recorded = record.trials_at(place, phase)
-                surplus = recorded[[slot not in planned for slot in _slots(recorded)]]
+                recorded = record.draws_at(place) if phase == TUNE else record.trials_at(place, phase)
+                surplus = recorded[[slot not in planned for slot in _slots(rules, recorded)]]
                 if len(surplus):
                     yield at_place(rules, place, f"{len(surplus)} {phase} trials were not planned", surplus["run_id"])
         known = set(rules.places)
@@ -116,13 +119,26 @@ def check_planned_trials(record: StudyRecord) -> CheckRow:
     return outcome(PLANNED_TRIALS, findings())
 
 
-def _planned_slots(record: StudyRecord, place: Place, phase: str) -> set[tuple[int, int]]:
-    """Return search and draw, or search and seed index, of every trial; seeds that were begun are run in every arm."""
+Slot = tuple[int, int, int]
+"""Search, rung of successive halving (-1 at the cell's own budget), and index of draw or seed."""
+
+
+def _planned_slots(record: StudyRecord, place: Place, phase: str) -> set[Slot]:
+    """Return the slot of every trial; seeds that were begun are run in every arm."""
     rules = record.rules
-    if phase == TUNE and rules.arms[place.arm].as_published:
-        return set()
-    per_search = rules.tuning.draws if phase == TUNE else blocks_begun(record, Cell(place.workload, place.budget))
-    return {(search, index) for search in range(rules.searches(place.arm)) for index in range(per_search)}
+    if phase == CONFIRM:
+        sizes = {-1: blocks_begun(record, Cell(place.workload, place.budget))}
+    elif rules.arms[place.arm].as_published:
+        sizes = {}
+    else:
+        *shorter, full = rules.tuning.rung_draws
+        sizes = {**dict(enumerate(shorter)), -1: full}
+    return {
+        (search, rung, index)
+        for search in range(rules.searches(place.arm))
+        for rung, size in sizes.items()
+        for index in range(size)
+    }
 
 
 def _unequal_numbers(record: StudyRecord) -> str:
@@ -136,11 +152,17 @@ def _unequal_numbers(record: StudyRecord) -> str:
     return ""
 
 
-def _slots(trials: pd.DataFrame) -> list[tuple[int, int]]:
-    """Return search and draw, or search and seed index, of each trial; -1 where one is not recorded."""
+def _slots(rules: Rules, trials: pd.DataFrame) -> list[Slot]:
+    """Return the slot of each trial of one arm, cell and phase; -1 where search or index is not recorded.
+
+    Which draws go on to the higher rungs of successive halving is not planned: there they are counted through.
+    """
     index = trials["draw"].where(trials["phase"] == TUNE, trials["seed_index"])
-    pairs = zip(trials["search"].fillna(-1), index.fillna(-1), strict=True)
-    return [(int(search), int(i)) for search, i in pairs]
+    if rules.tuning.halving:
+        promoted = (trials["phase"] == TUNE) & (trials["rung"].fillna(-1) != 0)
+        index = index.where(~promoted, trials.groupby(["search", "rung"], dropna=False).cumcount())
+    slots = zip(trials["search"].fillna(-1), trials["rung"].fillna(-1), index.fillna(-1), strict=True)
+    return [(int(search), int(rung), int(i)) for search, rung, i in slots]
 
 
 def check_duplicates(record: StudyRecord) -> CheckRow:
@@ -159,7 +181,7 @@ def check_duplicates(record: StudyRecord) -> CheckRow:
 
 def check_confirm_seeds(record: StudyRecord) -> CheckRow:
     """Compare the seeds behind each seed index over the arms of a cell; missing runs are not its concern."""
-    rules, trials = record.rules, record.distinct_trials()
+    rules, trials = record.rules, record.counted_trials()
     if SEEDS not in record.recorded:
         return not_recorded(CONFIRM_SEEDS, "which run had which seed", "Add a column with the seed of every run.")
 

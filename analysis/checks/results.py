@@ -8,12 +8,17 @@ import numpy as np
 
 from analysis import wording
 from analysis.checks.outcome import Condition, at_place, everywhere, not_recorded, outcome
-from analysis.record import CONFIRM, CURVES, StudyRecord
-from analysis.rules import Place
+from analysis.record import CONFIRM, CURVES, TUNING, StudyRecord
+from analysis.rules import Place, Rules
 from analysis.samples import Sample
 from analysis.statistics import minimum_attainable_p
 from analysis.statistics.sequential import fewest_blocks
+from analysis.statistics.spreads import spread_ratio
 from analysis.tables.rows import CheckRow, Finding
+
+FEWEST_SEEDS_FOR_SPREADS = 4
+LEAST_SPREAD_RATIO = 2.0
+SPREADS_ALPHA = 0.05
 
 DIVERGENCE = Condition(
     name="no_divergence",
@@ -36,6 +41,14 @@ SPREAD = Condition(
     met="No arm gave the same accuracy on all of its seeds.",
     remedy="Check that the seed reaches init and data order: an interval of no width is not evidence.",
 )
+EQUAL_SPREADS = Condition(
+    name="equal_spreads",
+    title="Arm and control spread alike over seeds",
+    severity="warn",
+    met="In no comparison is it shown that one side spreads at least twice as far; few seeds seldom show it.",
+    remedy="False verdicts are then more frequent than alpha, the more so if accuracies are skewed: see whether "
+    "Welch's and the paired t test come to the same verdict and medians differ alike; use more seeds in a new study.",
+)
 POWER = Condition(
     name="enough_seeds",
     title="There are enough seeds for a verdict",
@@ -44,11 +57,12 @@ POWER = Condition(
     remedy="Use more confirm seeds or fewer comparisons in a new study.",
 )
 SEARCHES = Condition(
-    name="one_search",
-    title="Each winner comes from one search",
+    name="searches_replicated",
+    title="Searches were replicated",
     severity="warn",
-    met="Every arm was searched once per cell; intervals hold for the winners found.",
-    remedy="Read the intervals as holding for the winners found, not for searching anew.",
+    met="Every arm was searched several times per cell, and the confirm runs of its winners are averaged seed by seed.",
+    remedy="Another search may find another winner: read the intervals as holding for the winners found, and replicate "
+    "searches (tuning.searches) where a claim is to hold for the schedule.",
 )
 
 
@@ -59,7 +73,7 @@ def check_divergence(record: StudyRecord, samples: Mapping[Place, Sample]) -> Ch
     def findings() -> Iterator[Finding]:
         for place, sample in samples.items():
             if lost := len(record.lost_searches(place)):
-                text = f"all {rules.tuning.draws} draws diverged" + (f" in {lost} searches" if lost > 1 else "")
+                text = f"all {rules.tuning.full_draws} draws diverged" + (f" in {lost} searches" if lost > 1 else "")
                 yield at_place(rules, place, f"{text}, so there is no setting to confirm")
             if sample.diverged:
                 text = f"{sample.diverged} of {sample.planned} confirm runs diverged"
@@ -73,7 +87,9 @@ def check_targets(record: StudyRecord) -> CheckRow:
     rules = record.rules
     if CURVES not in record.recorded:
         return not_recorded(TARGETS, "the curves of the confirm runs", "Add their evaluations to the table.")
-    evaluations = record.evaluations[record.evaluations["phase"] == CONFIRM]
+    counted = record.counted_trials()
+    confirmed = counted.loc[counted["phase"] == CONFIRM, "run_id"]
+    evaluations = record.evaluations[record.evaluations["run_id"].isin(confirmed)]
     reached = evaluations.groupby(["workload", "run_id"], sort=False)["test"].agg(["first", "max"])
 
     def findings() -> Iterator[Finding]:
@@ -97,6 +113,39 @@ def check_spread(record: StudyRecord, samples: Mapping[Place, Sample]) -> CheckR
         if sample.n >= 2 and np.ptp(sample.values) == 0
     )
     return outcome(SPREAD, findings)
+
+
+def check_equal_spreads(rules: Rules, samples: Mapping[Place, Sample]) -> tuple[CheckRow, ...]:
+    """Find comparisons of which one side spreads much further, by an F test at 5 % over all comparisons.
+
+    None in a sequential study: its verdicts do not rest on the permutation test, which unequal spreads mislead.
+    """
+    if rules.confirm.is_sequential:
+        return ()
+    compared = {place: sample for place, sample in samples.items() if place.arm != rules.control}
+
+    def findings() -> Iterator[Finding]:
+        for place, sample in compared.items():
+            control = samples[place._replace(arm=rules.control)]
+            if min(sample.n, control.n) < FEWEST_SEEDS_FOR_SPREADS:
+                continue
+            found = spread_ratio(sample.values, control.values)
+            p = min(found.p * len(compared), 1.0)
+            if p < SPREADS_ALPHA and max(found.ratio, 1 / found.ratio) >= LEAST_SPREAD_RATIO:
+                text = _unequal(rules.control, found.ratio, p, sample, control)
+                yield at_place(rules, place, text, sample.run_ids + control.run_ids)
+
+    return (outcome(EQUAL_SPREADS, findings()),)
+
+
+def _unequal(control: str, ratio: float, p: float, sample: Sample, baseline: Sample) -> str:
+    own, other = (f"{100 * np.std(s.values, ddof=1):.2f}" for s in (sample, baseline))
+    who = (
+        f"spreads {ratio:.1f} times as far as {control}"
+        if ratio > 1
+        else f"{control} spreads {1 / ratio:.1f} times as far"
+    )
+    return f"{who} (standard deviations {own} and {other} points, p {wording.p_value(p)} over all comparisons)"
 
 
 def check_power(record: StudyRecord) -> CheckRow:
@@ -125,7 +174,9 @@ def _sequential_power(record: StudyRecord) -> CheckRow:
 
 
 def check_searches(record: StudyRecord) -> CheckRow:
-    """Note replicated searches, whose winners are averaged seed by seed."""
-    searches = record.rules.tuning.searches
-    text = f"the confirm runs of {searches} winners are averaged per seed and arm"
-    return outcome(SEARCHES, [everywhere(text)] if searches > 1 else [])
+    """Warn where each winner comes from one search, so that nothing says how far another would lead."""
+    if TUNING not in record.recorded:
+        return not_recorded(SEARCHES, "the table has no tuning trials", "Add the tuning trials to the table.")
+    tuning = record.rules.tuning
+    text = f"each winner comes from one search of {tuning.draws} draws: intervals cover seeds, not another search"
+    return outcome(SEARCHES, [everywhere(text)] if tuning.searches == 1 else [])

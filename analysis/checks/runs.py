@@ -11,8 +11,8 @@ from scipy import stats
 
 from analysis import wording
 from analysis.checks.outcome import Condition, at_place, everywhere, in_cell, not_recorded, outcome
-from analysis.record import CONFIRM, CURVES, FINISHED, SEEDS, TUNE, UPDATES, StudyRecord
-from analysis.rules import Cell, Place
+from analysis.record import CONFIRM, CURVES, FINISHED, SEEDS, UPDATES, StudyRecord
+from analysis.rules import Cell, Place, Rules
 from analysis.samples import Sample
 from analysis.statistics import first_hit
 from analysis.tables.rows import CheckRow, Finding
@@ -20,6 +20,8 @@ from analysis.tables.rows import CheckRow, Finding
 COARSEST = 0.1
 # Curves of fewer points can agree by chance where accuracies come in coarse steps.
 FEWEST_POINTS = 5
+# Two accuracies of a few digits may be equal by chance, three hardly.
+FEWEST_COPIES = 3
 FEWEST_SEEDS_FOR_DRIFT = 6
 DRIFT_ALPHA = 0.01
 ADD_CURVES = "Add the evaluations of the confirm runs to the table."
@@ -44,6 +46,14 @@ TWINS = Condition(
     severity="warn",
     met="No run of an arm has the same curve as a run of another arm.",
     remedy="Check that the settings make the two arms differ: a comparison of an arm with itself shows nothing.",
+)
+COPIED_ARM = Condition(
+    name="no_copied_arm",
+    title="No arm has the accuracies of the control",
+    severity="fail",
+    met="In every cell the accuracies of each arm differ from those of the control.",
+    remedy="Find out whether runs were copied, or whether the two arms are one training: the verdict would say nothing "
+    "about schedules.",
 )
 LAST_EVALUATION = Condition(
     name="final_is_last",
@@ -84,13 +94,15 @@ def check_horizons(record: StudyRecord) -> CheckRow:
     def findings() -> Iterator[Finding]:
         for cell in rules.cells:
             tables = {
-                arm: pd.concat([record.trials_at(Place(*cell, arm), phase) for phase in (TUNE, CONFIRM)])
+                arm: pd.concat([record.draws_at(Place(*cell, arm)), record.trials_at(Place(*cell, arm), CONFIRM)])
                 for arm in rules.ordered_arms
             }
-            planned = sorted({int(n) for runs in tables.values() for n in runs["total_updates"].dropna().unique()})
-            if len(planned) > 1:
-                lengths = ", ".join(map(str, planned))
-                yield in_cell(cell, f"trainings {rules.describe_cell(cell)} were planned for {lengths} updates")
+            for rung, runs in pd.concat(tables.values()).groupby("rung", dropna=False):
+                planned = sorted({int(n) for n in runs["total_updates"].dropna().unique()})
+                if len(planned) > 1:
+                    lengths, on = ", ".join(map(str, planned)), "" if pd.isna(rung) else f" on rung {rung!s}"
+                    text = f"trainings {rules.describe_cell(cell)}{on} were planned for {lengths} updates"
+                    yield in_cell(cell, text)
             for arm, runs in tables.items():
                 ended = runs[(runs["outcome"] == FINISHED) & ~runs["diverged"]]
                 short = ended[(ended["updates"] < ended["total_updates"]).fillna(False)]
@@ -135,6 +147,20 @@ def _equal_curves(record: StudyRecord, cell: Cell) -> Iterator[list[tuple[str, s
                 parts = (curve.updates, curve.validation, curve.test, np.array([loss]))
                 groups[tuple(part.tobytes() for part in parts)].append((arm, str(run_id)))
     return (runs for runs in groups.values() if len(runs) > 1)
+
+
+def check_copied_arms(rules: Rules, samples: Mapping[Place, Sample]) -> CheckRow:
+    """Find arms whose accuracies in a cell are those of the control, to the last digit."""
+
+    def findings() -> Iterator[Finding]:
+        for place in rules.places:
+            control, sample = samples[place._replace(arm=rules.control)], samples[place]
+            equal = np.array_equal(np.sort(sample.values), np.sort(control.values))
+            if place.arm != rules.control and equal and np.unique(sample.values).size >= FEWEST_COPIES:
+                text = f"the {sample.n} accuracies are those of {rules.control}, to the last digit"
+                yield at_place(rules, place, text, (*sample.run_ids, *control.run_ids))
+
+    return outcome(COPIED_ARM, findings())
 
 
 def check_last_evaluation(record: StudyRecord) -> CheckRow:

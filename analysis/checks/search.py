@@ -154,7 +154,7 @@ def check_feasible(record: StudyRecord) -> CheckRow:
 
     def findings() -> Iterator[Finding]:
         for place in rules.places:
-            draws = record.trials_at(place, TUNE)
+            draws = record.first_draws_at(place)
             diverged = int(draws["diverged"].sum())
             left = len(draws) - diverged
             if diverged and (diverged > MOST_DIVERGED * len(draws) or left < FEWEST_FEASIBLE):

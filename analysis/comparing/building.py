@@ -28,17 +28,24 @@ from analysis.statistics.combination import (
     combine_differences,
     difference_of_summaries,
 )
-from analysis.statistics.differences import WelchDifference
+from analysis.statistics.differences import MeanDifference
 from analysis.tables.contents import Report
 from analysis.tables.rows import ArmRow, ComparisonRow, LedgerRow, finite_or_none
 
 
-def compare_reports(first: Report, second: Report) -> Comparison:
+def compare_reports(
+    first: Report, second: Report, sources: tuple[str, str] = ("the first", "the second")
+) -> Comparison:
     """Set two studies side by side: rules, effects in the cells that both have, and what was spent.
 
     Workloads, budgets, arms and the control are matched by name; what a name stands for is compared as far as the
     reports say it. Studies with another control or another unit of budgets have no comparison in common.
     An effect is combined over the studies only where both measured the same quantity on runs of their own.
+
+    Args:
+        first: One report.
+        second: The other.
+        sources: What tells the two apart where their studies have the same name, such as the files that they are from.
     """
     rules = differing_rules(first.design, second.design)
     same_protocol = bool(first.design.protocol_hash) and first.design.protocol_hash == second.design.protocol_hash
@@ -46,8 +53,11 @@ def compare_reports(first: Report, second: Report) -> Comparison:
     shared = [place for place in one.compared if place in two.compared] if _comparable(first, second) else []
     cells = tuple(_shared_cell(place, one, two, rules, same_protocol) for place in shared)
     unshared = (*_unshared(one, shared, "first"), *_unshared(two, shared, "second"))
-    digests = (_digest(first), _digest(second))
-    sentences = comparison_sentences(digests, rules, cells, same_protocol=same_protocol)
+    labels = [first.study, second.study]
+    if first.study == second.study:
+        labels = [f"{first.study} ({source})" for source in sources]
+    digests = (_digest(first, labels[0]), _digest(second, labels[1]))
+    sentences = comparison_sentences(digests, rules, cells, first.design, same_protocol=same_protocol)
     return Comparison(
         schema_version=SCHEMA_VERSION,
         first=digests[0],
@@ -75,23 +85,28 @@ class _Study:
     report: Report
     arms: Mapping[Place, ArmRow]
     compared: Mapping[Place, ComparisonRow]
-    tests: Mapping[Place, Mapping[tuple[int, int], float]]
-    """Accuracies of the confirm runs by search and seed index, as far as these are known."""
+    by_id: Mapping[Place, Mapping[str, float | None]]
+    """Accuracies of the confirm runs by the id of the run."""
+    by_seed: Mapping[Place, Mapping[tuple[int, int], float]]
+    """The same by search and seed index, as far as these are known."""
 
     @classmethod
     def of(cls, report: Report) -> _Study:
-        tests: dict[Place, dict[tuple[int, int], float]] = {}
+        by_id: dict[Place, dict[str, float | None]] = {}
+        by_seed: dict[Place, dict[tuple[int, int], float]] = {}
         for row in report.seeds:
+            by_id.setdefault(_place(row), {}).update(dict.fromkeys(row.run_ids, row.test))
             if row.test is not None and row.search is not None and row.seed_index is not None:
-                tests.setdefault(_place(row), {})[row.search, row.seed_index] = row.test
+                by_seed.setdefault(_place(row), {})[row.search, row.seed_index] = row.test
         return cls(
             report=report,
             arms={_place(row): row for row in report.arms},
             compared={_place(row): row for row in report.comparisons},
-            tests=tests,
+            by_id=by_id,
+            by_seed=by_seed,
         )
 
-    def effect(self, place: Place) -> WelchDifference:
+    def effect(self, place: Place) -> MeanDifference:
         """Return the difference to the control with its standard error, from the means and sds of the report."""
         row, control = (self.arms[p] for p in (place, place._replace(arm=self.compared[place].control)))
         return difference_of_summaries(_summary(row), _summary(control))
@@ -106,12 +121,14 @@ def _summary(row: ArmRow) -> tuple[float, float, int]:
     return mean, sd, row.n
 
 
-def _digest(report: Report) -> StudyDigest:
+def _digest(report: Report, label: str) -> StudyDigest:
     return StudyDigest(
         study=report.study,
+        label=label,
         question=report.design.question,
         headline=report.headline,
         protocol_hash=report.design.protocol_hash,
+        recorded=report.design.recorded,
         schema_version=report.schema_version,
     )
 
@@ -185,15 +202,24 @@ def _agreement(first: ComparisonRow, second: ComparisonRow) -> Agreement:
 def _same_runs(place: Place, one: _Study, two: _Study) -> bool:
     """Say whether the arm or the control of a cell stands on the same runs in both studies.
 
-    Runs with other ids that have the same accuracies seed by seed are the same trainings done twice.
+    Ids alone do not tell: tables from elsewhere may number their runs alike. Runs with other ids that have the same
+    accuracies seed by seed are the same trainings done twice.
     """
-    if not set(one.compared[place].run_ids).isdisjoint(two.compared[place].run_ids):
-        return True
     places = place, place._replace(arm=one.compared[place].control)
-    return any(_same_trainings(one.tests.get(at, {}), two.tests.get(at, {})) for at in places)
+    return any(
+        _same_by_id(one.by_id.get(at, {}), two.by_id.get(at, {}))
+        or _same_by_seed(one.by_seed.get(at, {}), two.by_seed.get(at, {}))
+        for at in places
+    )
 
 
-def _same_trainings(mine: Mapping[tuple[int, int], float], theirs: Mapping[tuple[int, int], float]) -> bool:
+def _same_by_id(mine: Mapping[str, float | None], theirs: Mapping[str, float | None]) -> bool:
+    """Say whether there are runs of the same id, and all of them have the same accuracy."""
+    common = mine.keys() & theirs.keys()
+    return bool(common) and all(mine[run_id] == theirs[run_id] for run_id in common)
+
+
+def _same_by_seed(mine: Mapping[tuple[int, int], float], theirs: Mapping[tuple[int, int], float]) -> bool:
     """Say whether every seed that both have gave the same accuracy, and not the same for all of them."""
     common = mine.keys() & theirs.keys()
     return len({mine[seed] for seed in common}) > 1 and all(mine[seed] == theirs[seed] for seed in common)

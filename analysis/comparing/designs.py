@@ -22,7 +22,6 @@ _HARMLESS = frozenset(
         "confirm_until",
         "max_seeds",
         "protocol_hash",
-        "recorded",
     }
 )
 
@@ -30,6 +29,8 @@ _HARMLESS = frozenset(
 def differing_rules(first: Design, second: Design) -> tuple[RuleDifference, ...]:
     """Return every rule that differs: of the study in the order of the design, of its arms, then the hash."""
     one, two = ({f.name: getattr(design, f.name) for f in dataclasses.fields(design)} for design in (first, second))
+    for values in (one, two):
+        del values["recorded"]  # what a record holds is no rule
     hashes = [values.pop("protocol_hash") for values in (one, two)]
     arms = [{arm.name: _plain(arm) for arm in values.pop("arms")} for values in (one, two)]
     return (

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis import wording
 from analysis.comparing.values import Comparison, Effect, SharedCell
 from analysis.figures.drawing import INK, PALETTE, Drawing, add_legend, add_title, label, panel, slug
+from analysis.whereabouts import amount, at_budget, joined
 
 # Height of a row, and how far below its middle the first study, the second and both together are drawn.
 ROW = 0.46
@@ -53,7 +54,7 @@ def _draw(comparison: Comparison, index: int, cells: Sequence[SharedCell]) -> Dr
 
 
 def _names(comparison: Comparison) -> tuple[str, str]:
-    first, second = comparison.first.study, comparison.second.study
+    first, second = comparison.first.label, comparison.second.label
     return label(f"1: {first}"), label(f"2: {second}")
 
 
@@ -88,17 +89,16 @@ def _mark(
 
 
 def _tick(comparison: Comparison, cell: SharedCell) -> str:
-    return f"{label(cell.arm, 22)}\n{wording.number(cell.budget)} {comparison.budget_unit}"
+    return "\n".join(part for part in (label(cell.arm, 22), amount(comparison, cell.budget)) if part)
 
 
 def _description(comparison: Comparison, cells: Sequence[SharedCell]) -> str:
-    unit = comparison.budget_unit
     pairs = "; ".join(
-        f"{cell.arm} at {wording.number(cell.budget)} {unit} {wording.points(cell.first.difference)} then "
+        f"{joined(cell.arm, at_budget(comparison, cell.budget))} {wording.points(cell.first.difference)} then "
         f"{wording.points(cell.second.difference)}"
         for cell in cells
     )
     return (
-        f"Difference to the control in percentage points on {cells[0].workload} in {comparison.first.study} and in "
-        f"{comparison.second.study}, each with its interval, and combined where possible: {pairs}."
+        f"Difference to the control in percentage points on {cells[0].workload} in {comparison.first.label} and in "
+        f"{comparison.second.label}, each with its interval, and combined where possible: {pairs}."
     )

@@ -19,7 +19,7 @@ def render_comparison_html(comparison: Comparison, figures: Sequence[Drawing]) -
 def render_comparison_markdown(comparison: Comparison, figures: Sequence[Drawing]) -> str:
     """Return sentences and tables in Markdown; figures are linked as files beside it."""
     blocks = [
-        f"# {escaped(comparison.first.study)} and {escaped(comparison.second.study)}",
+        f"# {escaped(comparison.first.label)} and {escaped(comparison.second.label)}",
         *(escaped(sentence) for sentence in comparison.sentences),
         *images(figures, "forest"),
         *text_of_sections(comparison_sections(comparison), figures),

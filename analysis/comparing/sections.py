@@ -60,7 +60,7 @@ def comparison_guide(comparison: Comparison) -> tuple[str, ...]:
         "The combined difference is the mean of both, weighted by inverse variance (fixed effect), with Meier's "
         "variance, which allows for the weights being estimates. With two studies Q and I² can hardly tell chance "
         "from a real change.",
-        "Nothing is combined where runs are in both studies, by their ids or by equal accuracies seed by seed, where "
+        "Nothing is combined where runs are in both studies, by their accuracies and their ids or seeds, where "
         "both have the same protocol and so the same seeds, where rules that change effects differ, or where a "
         "verdict is withheld.",
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import compress
 from typing import Any
 
 from analysis import wording
-from analysis.comparing.values import Comparison, Effect, SharedCell, Spent
+from analysis.comparing.values import Comparison, Effect, SharedCell, Spent, StudyDigest
+from analysis.record import ALL_PARTS
 from analysis.rendering.text_table import TextTable
+from analysis.whereabouts import has_budgets
 
 
 def effect_table(comparison: Comparison) -> TextTable:
@@ -89,13 +92,16 @@ def ledger_table(comparison: Comparison) -> TextTable:
 def study_table(comparison: Comparison) -> TextTable:
     """Return what the two studies are, each with the verdict of its own report."""
     digests = (("first", comparison.first), ("second", comparison.second))
-    rows = tuple((name, d.study, d.question or wording.NOTHING, d.headline, d.protocol_hash) for name, d in digests)
-    return TextTable(
-        columns=("study", "name", "question", "its own verdict", "protocol"),
-        num_keys=2,
-        rows=rows,
-        prose=frozenset({"question", "its own verdict", "protocol"}),
+    prose = ("question", "its own verdict", "protocol", "not recorded")
+    rows = tuple(
+        (name, digest.label, *(text or wording.NOTHING for text in _about(digest))) for name, digest in digests
     )
+    return TextTable(columns=("study", "name", *prose), num_keys=2, rows=rows, prose=frozenset(prose))
+
+
+def _about(digest: StudyDigest) -> tuple[str, ...]:
+    lacking = sorted(ALL_PARTS - set(digest.recorded))
+    return digest.question, digest.headline, digest.protocol_hash, ", ".join(lacking)
 
 
 def _keys(cell: SharedCell) -> tuple[str, str, str]:
@@ -121,11 +127,13 @@ def _spent(spent: Spent | None) -> tuple[str, ...]:
 def _cell_table(
     comparison: Comparison, values: tuple[str, ...], rows: Iterable[tuple[str, ...]], **more: Any
 ) -> TextTable:
-    """Return a table whose rows start with workload, budget and arm; a single workload is left out."""
+    """Return a table whose rows start with workload, budget and arm; one workload and unknown budgets are left out."""
     several = len({c.workload for c in comparison.cells} | {c.workload for c in comparison.unshared}) > 1
+    shown = (several, has_budgets(comparison), True)
+    keys = tuple(compress(("workload", comparison.budget_unit, "arm"), shown))
     return TextTable(
-        columns=(*(("workload",) if several else ()), comparison.budget_unit, "arm", *values),
-        num_keys=3 if several else 2,
-        rows=tuple(row if several else row[1:] for row in rows),
+        columns=(*keys, *values),
+        num_keys=len(keys),
+        rows=tuple((*compress(row[:3], shown), *row[3:]) for row in rows),
         **more,
     )

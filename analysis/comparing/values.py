@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 
 from analysis.verdict import VerdictWord
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Agreement = Literal["agree", "contradict", "differ", "open", "withheld"]
 
@@ -19,9 +19,13 @@ class StudyDigest:
     """One of the two studies."""
 
     study: str
+    label: str
+    """What it is called here: its name, and where both have the same one, which of them it is."""
     question: str
     headline: str
     protocol_hash: str
+    recorded: tuple[str, ...]
+    """Parts that its record has, of those that a record can have."""
     schema_version: str
     """Of its report."""
 
@@ -71,7 +75,8 @@ class SharedCell:
     """agree: same verdict, and one that decides; contradict: better against worse; differ: either of them against
     equivalent; open: undecided in at least one study; withheld: without a verdict in at least one."""
     same_runs: bool
-    """Whether runs of the arm or the control are in both studies, by their ids or by equal accuracies of all seeds."""
+    """Whether runs of the arm or the control are in both studies: runs of equal ids, or else of equal seeds, that all
+    have equal accuracies."""
     change: float | None
     """Difference in the second study minus difference in the first."""
     change_low: float | None

@@ -20,6 +20,7 @@ from analysis.figures.drawing import (
 )
 from analysis.tables.contents import Design, Report
 from analysis.tables.rows import ArmRow, ComparisonRow
+from analysis.whereabouts import at_budget, has_budgets, joined
 
 # Arms are set this far apart, as a ratio of budgets, so that their error bars do not hide each other.
 DODGE = 1.025
@@ -46,10 +47,7 @@ def _draw(report: Report, index: int, workload: str) -> Drawing:
         margin = 100 * design.equivalence_margin
         lower.axhspan(-margin, margin, color=INK, alpha=0.1, linewidth=0)
         lower.axhline(0, color=INK, linewidth=1)
-        lower.set_xscale("log")
-        lower.set_xticks(list(design.budgets), [wording.number(budget) for budget in design.budgets])
-        lower.set_xticks([], minor=True)
-        lower.set_xlabel(f"budget in {design.budget_unit} (each budget is a training of its own)")
+        label_budgets(lower, design)
         upper.set_ylabel("test accuracy in %")
         lower.set_ylabel("difference in points")
         add_title(figure, workload)
@@ -62,6 +60,16 @@ def _draw(report: Report, index: int, workload: str) -> Drawing:
         alt=_description(report, workload),
         figure=figure,
     )
+
+
+def label_budgets(axes: Axes, design: Design) -> None:
+    """Put a tick at every budget of a log axis; none where no budget is recorded."""
+    known = design.budgets if has_budgets(design) else ()
+    axes.set_xscale("log")
+    axes.set_xticks(list(known), [wording.number(budget) for budget in known])
+    axes.set_xticks([], minor=True)
+    if known:
+        axes.set_xlabel(f"budget in {design.budget_unit} (each budget is a training of its own)")
 
 
 def _plot(
@@ -94,12 +102,12 @@ def _plot(
 def _description(report: Report, workload: str) -> str:
     design = report.design
     means = "; ".join(
-        f"{row.arm} {wording.percent(row.mean, 1)} % at {wording.number(row.budget)}"
+        joined(f"{row.arm} {wording.percent(row.mean, 1)} %", at_budget(design, row.budget))
         for row in report.arms
         if row.workload == workload
     )
     return (
-        f"Two panels against budget in {design.budget_unit} on {workload}, with "
+        f"Two panels {f'against budget in {design.budget_unit} ' if has_budgets(design) else ''}on {workload}, with "
         f"{wording.confidence(design.alpha)} intervals. Above, mean test accuracy: {means}. Below, the differences "
         f"to the control {design.control}; the grey band is the equivalence margin."
     )

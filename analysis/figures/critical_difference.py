@@ -11,6 +11,7 @@ from analysis import wording
 from analysis.figures.drawing import INK, ArmStyle, Drawing, add_title, arm_styles, label, panel, slug
 from analysis.tables.contents import Report
 from analysis.tables.rows import RankRow, RankTestRow
+from analysis.whereabouts import amount
 
 MOST_CHARACTERS = 18
 BAR_GAP, NAME_GAP = 0.55, 1.0
@@ -109,7 +110,7 @@ def _draw_arm(axes: Axes, scale: _Scale, height: float, side: str, row: RankRow,
 
 
 def _title(report: Report, test: RankTestRow) -> str:
-    return f"Ranks over {test.blocks} workloads, {wording.number(test.budget)} {report.design.budget_unit}"
+    return ", ".join(filter(None, (f"Ranks over {test.blocks} workloads", amount(report.design, test.budget))))
 
 
 def _description(test: RankTestRow, rows: Sequence[RankRow]) -> str:

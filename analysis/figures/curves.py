@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from analysis import wording
-from analysis.figures.drawing import Drawing, add_legend, add_title, arm_styles, label, panel, slug
+from analysis.figures.drawing import Drawing, add_legend, add_title, arm_styles, label, panel, slug, staggered
 from analysis.tables.contents import Report
 from analysis.tables.rows import CurveRow
+from analysis.whereabouts import cell_title, on_cell
 
 
 def draw_curves(report: Report) -> tuple[Drawing, ...]:
@@ -21,9 +22,9 @@ def draw_curves(report: Report) -> tuple[Drawing, ...]:
 
 def _draw(report: Report, index: int, rows: list[CurveRow]) -> Drawing:
     design, styles = report.design, arm_styles(report.design)
-    workload, budget = rows[0].workload, f"{wording.number(rows[0].budget)} {design.budget_unit}"
+    cell, where = cell_title(design, rows[0]), on_cell(design, rows[0])
     with panel() as (figure, axes):
-        for row in rows:
+        for position, row in enumerate(rows):
             style = styles[row.arm]
             mean, low, high = (100 * np.array(v, dtype=np.float64) for v in (row.mean, row.ci_low, row.ci_high))
             axes.plot(
@@ -33,7 +34,10 @@ def _draw(report: Report, index: int, rows: list[CurveRow]) -> Drawing:
                 color=style.color,
                 linestyle=style.line,
                 linewidth=1.5,
-                marker=style.marker if len(row.updates) < 3 else "",
+                marker=style.marker,
+                markerfacecolor=style.fill,
+                markersize=5,
+                markevery=staggered(position, len(rows), len(row.updates)),
             )
             axes.fill_between(row.updates, low, high, color=style.color, alpha=0.15, linewidth=0)
         for target in design.targets:
@@ -44,13 +48,13 @@ def _draw(report: Report, index: int, rows: list[CurveRow]) -> Drawing:
         axes.set_xlim(left=0)
         axes.set_xlabel("updates")
         axes.set_ylabel("test accuracy in %")
-        add_title(figure, f"{workload}, {budget}")
+        add_title(figure, cell)
         add_legend(figure, axes)
     return Drawing(
-        name=f"curves-{index}-{slug(workload)}-{slug(budget)}",
+        name=f"curves-{index}-{slug(cell)}",
         kind="curves",
-        title=f"Learning curves on {workload} at {budget}",
-        alt=f"Mean test accuracy against updates on {workload} at {budget}, "
+        title=f"Learning curves {where}",
+        alt=f"Mean test accuracy against updates {where}, "
         f"for {', '.join(row.arm for row in rows)}; "
         f"bands are {wording.confidence(design.alpha)} intervals of the mean, dotted lines the targets.",
         figure=figure,

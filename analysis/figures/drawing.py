@@ -93,6 +93,20 @@ def arm_styles(design: Design) -> dict[str, ArmStyle]:
     }
 
 
+def staggered(position: int, count: int, num_points: int) -> list[int]:
+    """Return at which points one of several curves has markers: no two at the same, so that equal curves are seen.
+
+    Args:
+        position: Of the curve among them, from 0 on.
+        count: Number of curves.
+        num_points: Points of the curve; with too few for all, each is marked.
+    """
+    if num_points < 2 * count:
+        return list(range(num_points))
+    step = max(count, -(-num_points // 6))
+    return list(range(int((position + 0.5) * step / count), num_points, step))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
     """One figure.

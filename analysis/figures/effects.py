@@ -14,6 +14,7 @@ from analysis import wording
 from analysis.figures.drawing import INK, ArmStyle, Drawing, add_title, arm_styles, label, panel, slug
 from analysis.tables.contents import Report
 from analysis.tables.rows import ComparisonRow
+from analysis.whereabouts import amount, at_budget, has_budgets, joined
 
 # An interval of two or three seeds may be a hundred times as wide as what it is about; it is cut off at this many times
 # the largest difference or the margin.
@@ -35,7 +36,8 @@ def draw_effects(report: Report) -> tuple[Drawing, ...]:
 def _draw(report: Report, index: int, rows: Sequence[ComparisonRow]) -> Drawing:
     design, styles, workload = report.design, arm_styles(report.design), rows[0].workload
     budgets = [(budget, list(members)) for budget, members in groupby(rows, lambda row: row.budget)]
-    height = ROW_INCHES * len(rows) + HEADING_INCHES * len(budgets)
+    heading = HEADING_INCHES if has_budgets(design) else 0.0
+    height = ROW_INCHES * len(rows) + heading * len(budgets)
     with panel(5.8, 1.75 + height) as (figure, axes):
         margin, reach = 100 * design.equivalence_margin, _reach(design.equivalence_margin, rows)
         axes.axvspan(-margin, margin, color=INK, alpha=0.1, linewidth=0)
@@ -43,11 +45,10 @@ def _draw(report: Report, index: int, rows: Sequence[ComparisonRow]) -> Drawing:
         axes.set_xlim(-reach, reach)
         depth, ticks = 0.0, {}
         for budget, members in budgets:
-            depth += HEADING_INCHES
-            where = f"{wording.number(budget)} {design.budget_unit}"
+            depth += heading
             axes.annotate(
-                where, (0, depth), (-4, 3), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-                ha="right", va="bottom", fontsize=10, fontweight="bold",
+                amount(design, budget), (0, depth), (-4, 3), xycoords=axes.get_yaxis_transform(),
+                textcoords="offset points", ha="right", va="bottom", fontsize=10, fontweight="bold",
             )  # fmt: skip
             for row in members:
                 depth += ROW_INCHES
@@ -100,20 +101,21 @@ def _key(alpha: float, margin: float) -> list[Line2D | Patch]:
     return [
         Line2D([], [], color=INK, linewidth=3.6, label=f"{thick} interval: equivalent where it lies in the band"),
         Line2D([], [], color=INK, linewidth=1.2, label=f"{thin} interval"),
-        Patch(color=INK, alpha=0.1, linewidth=0, label=f"margin: ±{wording.number(margin, 4)} points"),
+        Patch(color=INK, alpha=0.1, linewidth=0, label=f"margin: ±{wording.counted(margin, 'point', 4)}"),
     ]
 
 
 def _description(report: Report, rows: Sequence[ComparisonRow]) -> str:
     design = report.design
+    by_budget = f", by budget in {design.budget_unit}" if has_budgets(design) else ""
     said = "; ".join(
-        f"{row.arm} at {wording.number(row.budget)} {wording.points(row.difference)}, "
+        f"{joined(row.arm, at_budget(design, row.budget))} {wording.points(row.difference)}, "
         f"{'withheld' if row.withheld else row.verdict}"
         for row in rows
     )
     return (
-        f"Difference of every arm to the control {design.control} on {rows[0].workload} in percentage points, by "
-        f"budget in {design.budget_unit}, with the {wording.confidence(2 * design.alpha)} interval that decides "
+        f"Difference of every arm to the control {design.control} on {rows[0].workload} in percentage "
+        f"points{by_budget}, with the {wording.confidence(2 * design.alpha)} interval that decides "
         f"equivalence (thick), the {wording.confidence(design.alpha)} interval (thin) and the equivalence margin as a "
         f"band: {said}."
     )

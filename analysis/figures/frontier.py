@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from analysis import wording
+from analysis.figures.accuracy import label_budgets
 from analysis.figures.drawing import (
     INK,
     ArmStyle,
@@ -68,10 +69,7 @@ def _draw(report: Report, index: int, workload: str) -> Drawing:
             for row in (row for row in rows if row.arm == name):
                 offset = DODGE ** (position - (len(others) - 1) / 2)
                 draw_ratio(lower, row.budget * offset, row, styles[name])
-        lower.set_xscale("log")
-        lower.set_xticks(list(design.budgets), [wording.number(budget) for budget in design.budgets])
-        lower.set_xticks([], minor=True)
-        lower.set_xlabel(f"budget in {design.budget_unit} (each budget is a training of its own)")
+        label_budgets(lower, design)
         upper.set_ylabel("test accuracy in %")
         lower.set_ylabel(RATIO_LABEL)
         add_title(figure, workload)

@@ -11,6 +11,7 @@ from analysis.figures.drawing import INK, Drawing, add_legend, add_title, arm_st
 from analysis.statistics.profiles import LARGEST_RATIO
 from analysis.tables.contents import Report
 from analysis.tables.rows import ProfileRow
+from analysis.whereabouts import amount
 
 # Profiles that coincide are set apart by this share of the workloads, so that none hides another.
 DODGE = 0.008
@@ -66,8 +67,8 @@ def _draw(report: Report, index: int, rows: Sequence[ProfileRow]) -> Drawing:
 
 
 def _title(report: Report, row: ProfileRow) -> str:
-    target = "" if row.target is None else f", target {wording.number(100 * row.target, 4)} %"
-    return f"Performance profiles, {wording.number(row.budget)} {report.design.budget_unit}{target}"
+    target = "" if row.target is None else f"target {wording.number(100 * row.target, 4)} %"
+    return ", ".join(filter(None, ("Performance profiles", amount(report.design, row.budget), target)))
 
 
 def _description(report: Report, rows: Sequence[ProfileRow]) -> str:

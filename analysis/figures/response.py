@@ -11,6 +11,7 @@ from analysis import wording
 from analysis.figures.drawing import INK, ArmStyle, Drawing, add_title, arm_styles, label, label_axes, panel_grid, slug
 from analysis.tables.contents import Report
 from analysis.tables.rows import ResponseRow
+from analysis.whereabouts import cell_title, on_cell
 
 PEAK_LR = "peak_lr"
 
@@ -26,7 +27,7 @@ def draw_response(report: Report) -> tuple[Drawing, ...]:
 
 def _draw(report: Report, index: int, rows: Sequence[ResponseRow]) -> Drawing:
     design, styles = report.design, arm_styles(report.design)
-    workload, budget = rows[0].workload, f"{wording.number(rows[0].budget)} {design.budget_unit}"
+    cell = cell_title(design, rows[0])
     with panel_grid(len(rows)) as (figure, grid):
         for axes, row in zip(grid, rows, strict=True):
             _plot(axes, row, styles[row.arm])
@@ -35,11 +36,11 @@ def _draw(report: Report, index: int, rows: Sequence[ResponseRow]) -> Drawing:
         _set_axes(grid[0], rows)
         crosses = " (× diverged)" if any(None in row.validation for row in rows) else ""
         label_axes(figure, grid, f"{PEAK_LR}{crosses}", "validation accuracy in %")
-        add_title(figure, f"{workload}, {budget}")
+        add_title(figure, cell)
     return Drawing(
-        name=f"response-{index}-{slug(workload)}-{slug(budget)}",
+        name=f"response-{index}-{slug(cell)}",
         kind="response",
-        title=f"Response to {PEAK_LR} on {workload} at {budget}",
+        title=f"Response to {PEAK_LR} {on_cell(design, rows[0])}",
         alt=_description(report, rows),
         figure=figure,
     )
@@ -94,11 +95,11 @@ def _set_axes(axes: Axes, rows: Sequence[ResponseRow]) -> None:
 
 def _description(report: Report, rows: Sequence[ResponseRow]) -> str:
     regions = "; ".join(f"{row.arm}: {_region(row)}" for row in rows)
-    where = f"{rows[0].workload} at {wording.number(rows[0].budget)} {report.design.budget_unit}"
-    margin = wording.number(100 * report.design.equivalence_margin, 4)
+    margin = wording.margin(report.design.equivalence_margin)
     return (
-        f"Validation accuracy of every draw against {PEAK_LR} on {where}, one panel per arm. Crosses at the bottom are "
-        f"draws that diverged. Shaded is where the running median is within {margin} points of its highest. {regions}."
+        f"Validation accuracy of every draw against {PEAK_LR} {on_cell(report.design, rows[0])}, one panel per arm. "
+        "Crosses at the bottom are draws that diverged. Shaded is where the running median is within "
+        f"{margin} of its highest. {regions}."
     )
 
 

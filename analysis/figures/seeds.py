@@ -8,6 +8,7 @@ from analysis import wording
 from analysis.figures.drawing import INK, Drawing, add_title, arm_styles, label, panel, slug
 from analysis.tables.contents import Report
 from analysis.tables.rows import ArmRow
+from analysis.whereabouts import cell_title, on_cell
 
 
 def draw_seeds(report: Report) -> tuple[Drawing, ...]:
@@ -21,7 +22,7 @@ def draw_seeds(report: Report) -> tuple[Drawing, ...]:
 
 def _draw(report: Report, index: int, rows: list[ArmRow]) -> Drawing:
     styles = arm_styles(report.design)
-    workload, budget = rows[0].workload, f"{wording.number(rows[0].budget)} {report.design.budget_unit}"
+    cell, where = cell_title(report.design, rows[0]), on_cell(report.design, rows[0])
     with panel(5.6, 1.3 + 0.42 * len(rows)) as (figure, axes):
         for height, row in enumerate(rows):
             style = styles[row.arm]
@@ -48,13 +49,13 @@ def _draw(report: Report, index: int, rows: list[ArmRow]) -> Drawing:
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel("test accuracy in %")
-        add_title(figure, f"{workload}, {budget}")
+        add_title(figure, cell)
     counts = "; ".join(f"{row.arm}: {wording.percent(row.minimum)} to {wording.percent(row.maximum)} %" for row in rows)
     return Drawing(
-        name=f"seeds-{index}-{slug(workload)}-{slug(budget)}",
+        name=f"seeds-{index}-{slug(cell)}",
         kind="seeds",
-        title=f"Every seed on {workload} at {budget}",
-        alt=f"Final test accuracy of every confirm run on {workload} at {budget}. {counts}.",
+        title=f"Every seed {where}",
+        alt=f"Final test accuracy of every confirm run {where}. {counts}.",
         figure=figure,
     )
 

@@ -11,6 +11,7 @@ from analysis.figures.drawing import ArmStyle, Drawing, add_legend, add_title, a
 from analysis.figures.frontier import RATIO_LABEL, add_ratio_axis, draw_ratio, has_ratio, in_words
 from analysis.tables.contents import Report
 from analysis.tables.rows.speedups import SkepticRow
+from analysis.whereabouts import amount, on_cell
 
 # Arms are set this far apart, in categories, so that their error bars do not hide each other.
 DODGE = 0.09
@@ -34,8 +35,7 @@ def _tuning(row: SkepticRow) -> _Tuning:
 
 
 def _draw(report: Report, index: int, rows: Sequence[SkepticRow]) -> Drawing:
-    design, styles = report.design, arm_styles(report.design)
-    workload, budget = rows[0].workload, f"{wording.number(rows[0].budget)} {design.budget_unit}"
+    design, styles, workload = report.design, arm_styles(report.design), rows[0].workload
     categories = sorted({_tuning(row) for row in rows})
     arms = [arm.name for arm in design.arms if any(row.arm == arm.name for row in rows)]
     with panel(5.8, 4.2) as (figure, axes):
@@ -49,7 +49,7 @@ def _draw(report: Report, index: int, rows: Sequence[SkepticRow]) -> Drawing:
         axes.grid(visible=False, axis="x")
         axes.set_xlabel(f"draws by which {label(design.control, 20)} was tuned, per cell")
         axes.set_ylabel(RATIO_LABEL)
-        add_title(figure, f"{label(workload, 28)}, {budget}")
+        add_title(figure, f"{label(workload, 28)}, {amount(design, rows[0].budget)}")
         add_legend(figure, axes)
     return Drawing(
         name=f"skeptic-{index}-{slug(workload)}",
@@ -99,8 +99,8 @@ def _tick(category: _Tuning) -> str:
 def _description(report: Report, rows: Sequence[SkepticRow]) -> str:
     found = "; ".join(f"{row.arm} against {_words(row)} {in_words(row)}" for row in rows)
     return (
-        f"How many times as fast each arm is at equal accuracy at {wording.number(rows[0].budget)} "
-        f"{report.design.budget_unit} on {rows[0].workload}, by how much the baseline {report.design.control} was "
+        f"How many times as fast each arm is at equal accuracy "
+        f"{on_cell(report.design, rows[0])}, by how much the baseline {report.design.control} was "
         f"tuned, with {wording.confidence(report.design.alpha)} intervals and lines at 1, 2 and 8: {found}."
     )
 
@@ -108,4 +108,6 @@ def _description(report: Report, rows: Sequence[SkepticRow]) -> str:
 def _words(row: SkepticRow) -> str:
     if row.as_published:
         return f"{row.baseline}, as published,"
+    if row.draws == 1:
+        return "a single draw"
     return f"the best of {row.draws} draws" if row.draws else f"{row.baseline} as tuned"

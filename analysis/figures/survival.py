@@ -23,6 +23,7 @@ from analysis.figures.drawing import (
 )
 from analysis.tables.contents import Report
 from analysis.tables.rows.time_to_target import SurvivalCurveRow
+from analysis.whereabouts import cell_title, on_cell
 
 PANEL_INCHES = 2.4
 # Of the table below a panel: its heading, and one line per arm.
@@ -43,15 +44,16 @@ def draw_survival(report: Report) -> tuple[Drawing, ...]:
 def _draw(report: Report, index: int, rows: list[SurvivalCurveRow]) -> Drawing:
     design, styles = report.design, arm_styles(report.design)
     targets = sorted({row.target for row in rows if row.hits})
-    workload, budget = rows[0].workload, f"{wording.number(rows[0].budget)} {design.budget_unit}"
+    cell, where = cell_title(design, rows[0]), on_cell(design, rows[0])
     num_arms = len({row.arm for row in rows})
     table_inches = HEADING_INCHES + LINE_INCHES * num_arms
     with panel_column([PANEL_INCHES, table_inches] * len(targets)) as (figure, panels):
         for target, upper, lower in zip(targets, panels[::2], panels[1::2], strict=True):
             own = [row for row in rows if row.target == target]
             ticks = _ticks(own[0].horizon_updates)
-            for row in own:
-                _plot(upper, row, styles[row.arm], BAND_INK / len(own))
+            for position, row in enumerate(own):
+                # Where steps coincide, the markers of the arms drawn first show around the others.
+                _plot(upper, row, styles[row.arm], BAND_INK / len(own), 4 + 1.3 * (len(own) - 1 - position))
             upper.set_title(f"share of runs that have reached {_percent(target)} %", fontsize=11, loc="left")
             upper.set_xlim(0, 1.02 * own[0].horizon_updates)
             upper.set_xticks(ticks)
@@ -60,18 +62,18 @@ def _draw(report: Report, index: int, rows: list[SurvivalCurveRow]) -> Drawing:
             upper.set_ylabel("runs in %")
             _write_waiting(lower, own, styles, ticks)
             lower.set_xlim(upper.get_xlim())
-        add_title(figure, f"{workload}, {budget}")
+        add_title(figure, cell)
         _legend(figure, panels[0])
     return Drawing(
-        name=f"survival-{index}-{slug(workload)}-{slug(budget)}",
+        name=f"survival-{index}-{slug(cell)}",
         kind="survival",
-        title=f"Share of runs at each target on {workload} at {budget}",
+        title=f"Share of runs at each target {where}",
         alt=_description(report, rows, targets),
         figure=figure,
     )
 
 
-def _plot(axes: Axes, row: SurvivalCurveRow, style: ArmStyle, opacity: float) -> None:
+def _plot(axes: Axes, row: SurvivalCurveRow, style: ArmStyle, opacity: float, size: float) -> None:
     """Draw one curve, with its band from the first hit on: before it, all bands would lie on each other."""
     updates = [*row.updates, max(row.horizon_updates, row.updates[-1])]
     share, low, high = (100 * np.array([*values, values[-1]]) for values in (row.at_target, row.low, row.high))
@@ -85,7 +87,7 @@ def _plot(axes: Axes, row: SurvivalCurveRow, style: ArmStyle, opacity: float) ->
         linewidth=1.6,
         marker=style.marker,
         markerfacecolor=style.fill,
-        markersize=4,
+        markersize=size,
         markevery=[i for i, (before, after) in enumerate(pairwise(share), start=1) if after > before],
     )
     axes.fill_between(updates, low, high, where=share > 0, step="post", color=style.color, alpha=opacity, linewidth=0)

@@ -18,10 +18,12 @@ from analysis.figures.drawing import (
     label,
     slug,
     stacked_panels,
+    staggered,
 )
 from analysis.statistics.arrays import FloatArray
 from analysis.tables.contents import Report
 from analysis.tables.rows.time_to_target import TargetGridRow
+from analysis.whereabouts import cell_title, on_cell
 
 
 def draw_target_grid(report: Report) -> tuple[Drawing, ...]:
@@ -34,11 +36,12 @@ def draw_target_grid(report: Report) -> tuple[Drawing, ...]:
 
 def _draw(report: Report, index: int, rows: Sequence[TargetGridRow]) -> Drawing:
     design, styles = report.design, arm_styles(report.design)
-    workload, budget = rows[0].workload, f"{wording.number(rows[0].budget)} {design.budget_unit}"
+    cell, where = cell_title(design, rows[0]), on_cell(design, rows[0])
     accuracies = 100 * np.array(rows[0].accuracies)
     with stacked_panels() as (figure, upper, lower):
-        for row in rows:
-            _plot(upper, lower, accuracies, row, styles[row.arm])
+        for position, row in enumerate(rows):
+            own = staggered(position, len(rows), len(accuracies))
+            _plot((upper, lower), accuracies, row, styles[row.arm], own)
         for target in design.targets:
             if accuracies[0] <= 100 * target <= accuracies[-1]:
                 for axes in (upper, lower):
@@ -48,32 +51,36 @@ def _draw(report: Report, index: int, rows: Sequence[TargetGridRow]) -> Drawing:
         lower.set_ylim(-4, 104)
         lower.set_ylabel("runs that do in %")
         lower.set_xlabel("accuracy to be reached in %")
-        add_title(figure, f"{workload}, {budget}")
+        add_title(figure, cell)
         figure.align_ylabels()
         add_legend(figure, upper)
     return Drawing(
-        name=f"target_grid-{index}-{slug(workload)}-{slug(budget)}",
+        name=f"target_grid-{index}-{slug(cell)}",
         kind="target_grid",
-        title=f"Time to many targets on {workload} at {budget}",
-        alt=_description(rows, f"{workload} at {budget}"),
+        title=f"Time to many targets {where}",
+        alt=_description(rows, where),
         figure=figure,
     )
 
 
-def _plot(upper: Axes, lower: Axes, accuracies: FloatArray, row: TargetGridRow, style: ArmStyle) -> None:
+def _plot(
+    panels: tuple[Axes, Axes], accuracies: FloatArray, row: TargetGridRow, style: ArmStyle, marked: list[int]
+) -> None:
     medians = np.array(row.median_updates, dtype=np.float64)
     shares = 100 * np.array(row.hits) / row.n
-    for axes, values in ((upper, medians), (lower, shares)):
-        axes.plot(accuracies, values, label=label(row.arm), color=style.color, linestyle=style.line, linewidth=1.6)
-    if (known := np.flatnonzero(np.isfinite(medians))).size:
-        end = known[-1]
-        upper.plot(
-            accuracies[end],
-            medians[end],
-            marker=style.marker,
-            markersize=5.5,
+    ends = np.flatnonzero(np.isfinite(medians))[-1:].tolist()
+    for axes, values, at in zip(panels, (medians, shares), ([*marked, *ends], marked), strict=True):
+        axes.plot(
+            accuracies,
+            values,
+            label=label(row.arm),
             color=style.color,
+            linestyle=style.line,
+            linewidth=1.6,
+            marker=style.marker,
             markerfacecolor=style.fill,
+            markersize=5,
+            markevery=sorted(set(at)),
         )
 
 
@@ -84,7 +91,7 @@ def _description(rows: Sequence[TargetGridRow], where: str) -> str:
         ends.append(f"{row.arm} {wording.percent(known[-1], 1)} %" if known else f"{row.arm} none of them")
     low, high = (wording.percent(rows[0].accuracies[i], 1) for i in (0, -1))
     return (
-        f"Two panels against the accuracy to be reached on {where}, from {low} to {high} %. Above, the median updates "
+        f"Two panels against the accuracy to be reached {where}, from {low} to {high} %. Above, the median updates "
         f"to get there, up to the accuracy that the median run still reaches: {', '.join(ends)}. Below, the share of "
         "runs that do. Dotted lines are the targets of the study."
     )

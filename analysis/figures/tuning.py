@@ -21,6 +21,7 @@ from analysis.figures.drawing import (
 )
 from analysis.tables.contents import Report
 from analysis.tables.rows import TuningCurveRow
+from analysis.whereabouts import cell_title, on_cell
 
 # How far down the panel goes below the lowest median, in heights of all medians.
 DEPTH = 1.2
@@ -38,7 +39,7 @@ def _draw(report: Report, index: int, rows: Sequence[TuningCurveRow]) -> Drawing
     design, styles = report.design, arm_styles(report.design)
     control = [row for row in rows if row.arm == design.control]
     groups = [[*control, row] for row in rows if row.arm != design.control] or [control]
-    workload, budget = rows[0].workload, f"{wording.number(rows[0].budget)} {design.budget_unit}"
+    cell, where = cell_title(design, rows[0]), on_cell(design, rows[0])
     with panel_grid(len(groups)) as (figure, grid):
         for axes, group in zip(grid, groups, strict=True):
             for row in group:
@@ -46,13 +47,13 @@ def _draw(report: Report, index: int, rows: Sequence[TuningCurveRow]) -> Drawing
             axes.set_title(label(group[-1].arm), fontsize=11)
         _set_limits(grid[0], rows)
         label_axes(figure, grid, "draws", "median best validation accuracy in %")
-        add_title(figure, f"{workload}, {budget}")
+        add_title(figure, cell)
         if len(groups[0]) > 1:
             add_legend(figure, grid[0])
     return Drawing(
-        name=f"tuning-{index}-{slug(workload)}-{slug(budget)}",
+        name=f"tuning-{index}-{slug(cell)}",
         kind="tuning",
-        title=f"Tuning curves on {workload} at {budget}",
+        title=f"Tuning curves {where}",
         alt=_description(report, rows),
         figure=figure,
     )
@@ -103,11 +104,10 @@ def _description(report: Report, rows: Sequence[TuningCurveRow]) -> str:
         f"{row.arm} from {_reached(row.median[0])} with one draw to {_reached(row.median[-1])} with {row.draws[-1]}"
         for row in rows
     )
-    where = f"{rows[0].workload} at {wording.number(rows[0].budget)} {report.design.budget_unit}"
     return (
-        f"Median best validation accuracy against the number of draws on {where}, one panel per arm, with the control "
-        f"{report.design.control} in each. {ends}. Bands hold for all numbers of draws at once at "
-        f"{wording.confidence(report.design.alpha)}; where a band reaches the edge, the draws set no bound."
+        f"Median best validation accuracy against the number of draws {on_cell(report.design, rows[0])}, one panel per "
+        f"arm, with the control {report.design.control} in each. {ends}. Bands hold for all numbers of draws at once "
+        f"at {wording.confidence(report.design.alpha)}; where a band reaches the edge, the draws set no bound."
     )
 
 

@@ -10,8 +10,10 @@ from markupsafe import Markup
 
 from analysis.figures.drawing import Drawing
 from analysis.rendering import text_tables
+from analysis.rendering.check_groups import alerts
 from analysis.rendering.section import Section
 from analysis.rendering.sections import report_sections
+from analysis.rendering.sections.core import leads
 from analysis.tables.contents import Report
 
 
@@ -23,8 +25,8 @@ def render_html(report: Report, figures: Sequence[Drawing]) -> str:
         figures,
         report=report,
         verdicts=text_tables.verdict_table(report),
-        failed=[check for check in report.checks if check.status == "fail"],
-        warned=[check for check in report.checks if check.status == "warn"],
+        alerts=alerts(report),
+        leading="accuracy" if leads(report) else "",
     )
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from analysis.figures.drawing import FigureKind
 from analysis.rendering.text_table import TextTable
 
+# A section that would need more sentences of one kind gives counts and ranges instead, and leaves details to its table.
+MOST_SENTENCES = 6
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:

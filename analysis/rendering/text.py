@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from analysis.figures.drawing import Drawing
 from analysis.rendering import text_tables
+from analysis.rendering.check_groups import Alert, alerts
 from analysis.rendering.section import Section
 from analysis.rendering.sections import report_sections
+from analysis.rendering.sections.core import leads
 from analysis.rendering.text_table import TextTable
 from analysis.tables.contents import Report
 
@@ -19,11 +21,17 @@ def render_markdown(report: Report, figures: Sequence[Drawing]) -> str:
         f"# {escaped(report.study)}",
         f"**{escaped(report.design.question)}**" if report.design.question else "",
         *(escaped(sentence) for sentence in report.sentences),
-        *images(figures, "accuracy"),
+        *(_text_of_alert(alert) for alert in alerts(report)),
+        *(images(figures, "accuracy") if leads(report) else ()),
         text_of_table(text_tables.verdict_table(report)),
         *text_of_sections(report_sections(report), figures),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _text_of_alert(alert: Alert) -> str:
+    listed = "\n".join(f"* {escaped(line)}" for line in alert.evidence)
+    return "\n\n".join(part for part in (escaped(alert.sentence), listed) if part)
 
 
 def text_of_sections(sections: Iterable[Section], figures: Sequence[Drawing]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.tables.contents import Report
+from analysis.whereabouts import has_budgets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class TextTable:
 
 
 def cell_table(report: Report, values: tuple[str, ...], rows: Iterable[tuple[str, ...]], **more: Any) -> TextTable:
-    """Return a table whose rows start with workload, budget and arm; a single workload is left out.
+    """Return a table whose rows start with workload, budget and arm; one workload and unknown budgets are left out.
 
     Args:
         report: The report that the rows are of.
@@ -45,10 +46,12 @@ def cell_table(report: Report, values: tuple[str, ...], rows: Iterable[tuple[str
         rows: Cells, each row starting with workload, budget and arm.
         more: Further fields of the table, such as ``numeric``, ``name`` and ``caption``.
     """
-    several = len(report.design.workloads) > 1
+    design = report.design
+    several, budgets = len(design.workloads) > 1, has_budgets(design)
+    keys = (*(("workload",) if several else ()), *((design.budget_unit,) if budgets else ()), "arm")
     return TextTable(
-        columns=(*(("workload",) if several else ()), report.design.budget_unit, "arm", *values),
-        num_keys=3 if several else 2,
-        rows=tuple(row if several else row[1:] for row in rows),
+        columns=(*keys, *values),
+        num_keys=len(keys),
+        rows=tuple((*row[: 1 if several else 0], *row[1 if budgets else 2 :]) for row in rows),
         **more,
     )

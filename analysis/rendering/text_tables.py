@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis import wording
-from analysis.record import PLAN, TUNING
+from analysis.record import CONFIRM, PLAN, RULES, TUNING, UPDATES
 from analysis.rendering.text_table import TextTable, cell_table
-from analysis.tables.contents import Design, Report
-from analysis.tables.rows import ArmRow, ComparisonRow
+from analysis.tables.contents import ArmDesign, Design, Report
+from analysis.tables.rows import ArmRow, ComparisonRow, LedgerRow
+from analysis.whereabouts import has_budgets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +88,17 @@ def remarks_table(report: Report) -> TextTable:
 
 def spread_table(report: Report) -> TextTable:
     """Return mean, spread and counts of the final accuracy."""
-    numeric = ("runs", "mean", "sd", "median", "lowest", "highest", "diverged", "missing")
+    planned = PLAN in report.design.recorded
+    numeric = ("runs", "mean", "sd", "median", "lowest", "highest", "diverged", *(("missing",) if planned else ()))
     rows = (
         (
             row.workload,
             wording.number(row.budget),
             row.arm,
-            f"{row.n} of {row.planned}",
+            f"{row.n} of {row.planned}" if planned else str(row.n),
             *(wording.percent(v) for v in (row.mean, row.sd, row.median, row.minimum, row.maximum)),
             str(row.diverged),
-            str(row.missing),
+            *((str(row.missing),) if planned else ()),
         )
         for row in report.arms
     )
@@ -111,19 +113,21 @@ def spread_table(report: Report) -> TextTable:
 
 
 def winners_table(report: Report) -> TextTable:
-    """Return the settings that were chosen."""
+    """Return the settings that were chosen; nothing where neither they nor the searches are recorded."""
     numeric = ("search", "draw", "validation in %")
+    published = {arm.name for arm in report.design.arms if arm.as_published}
     rows = (
         (
             row.workload,
             wording.number(row.budget),
             row.arm,
             str(row.search),
-            "as published" if row.draw is None else str(row.draw),
+            "as published" if row.arm in published else wording.number(row.draw),
             wording.percent(row.validation),
             ", ".join(f"{name} {wording.setting(value)}" for name, value in row.settings.items()),
         )
         for row in report.winners
+        if row.settings or row.draw is not None
     )
     return cell_table(
         report,
@@ -163,20 +167,25 @@ def gaps_table(report: Report) -> TextTable:
 
 def ledger_table(report: Report) -> TextTable:
     """Return what each arm spent in each phase."""
-    numeric = ("dimensions", "trials", "updates charged", "updates run", "seconds", "diverged", "failed")
-    several = len(report.design.workloads) > 1
+    recorded, several = report.design.recorded, len(report.design.workloads) > 1
+    rare = [name for name in ("on_rungs", "superseded", "restarts") if any(getattr(r, name) for r in report.ledger)]
+    beside = tuple(name.replace("_", " ") for name in rare)
+    numeric = ("dimensions", "trials", "updates charged", "updates run", "seconds", "diverged", "failed", *beside)
     rows = (
         (
             row.workload,
             row.arm,
             row.phase,
-            "as published" if row.as_published else str(row.search_dims),
-            *(str(count) for count in (row.trials, row.updates_charged, row.updates_run)),
+            _dimensions(row),
+            str(row.trials),
+            *(str(n) if UPDATES in recorded else wording.NOTHING for n in (row.updates_charged, row.updates_run)),
             wording.number(row.train_seconds, 1),
             str(row.diverged),
             str(row.failed),
+            *(wording.number(getattr(row, name)) for name in rare),
         )
         for row in report.ledger
+        if row.phase == CONFIRM or TUNING in recorded
     )
     return TextTable(
         columns=(*(("workload",) if several else ()), "arm", "phase", *numeric),
@@ -188,13 +197,38 @@ def ledger_table(report: Report) -> TextTable:
     )
 
 
+def _dimensions(row: LedgerRow) -> str:
+    return "as published" if row.as_published else str(row.search_dims) if row.search_dims else wording.NOTHING
+
+
 def _searched(design: Design, space: Mapping[str, object]) -> str:
     nothing = "nothing" if TUNING in design.recorded else "not recorded"
     return f"searched: {', '.join(space) or nothing}"
 
 
+def _budgets(design: Design) -> str:
+    amounts = ", ".join(wording.number(budget) for budget in design.budgets)
+    return f"{amounts} {design.budget_unit}" if has_budgets(design) else "not recorded"
+
+
+def _arm(design: Design, arm: ArmDesign) -> str:
+    """Describe an arm; of a table from elsewhere, the schedule is only known where the rules name it."""
+    space = "as published" if arm.as_published else _searched(design, arm.search_space)
+    if RULES not in design.recorded and arm.schedule == arm.name:
+        return space
+    return f"schedule {arm.schedule}, momentum {arm.momentum_policy}; {space}"
+
+
 def _planned(design: Design, plan: str, part: str) -> str:
     return plan if part in design.recorded else "not recorded"
+
+
+def _tuning(design: Design) -> str:
+    plan = f"{design.draws} draws per arm and cell, searched {design.searches}×"
+    if design.halving_factor is None:
+        return plan
+    sizes = ", ".join(map(str, design.rung_draws))
+    return f"{plan}; successive halving over {sizes} draws, each training {design.halving_factor} times as long"
 
 
 def design_table(report: Report) -> TextTable:
@@ -203,20 +237,18 @@ def design_table(report: Report) -> TextTable:
     rows = [
         ("control", design.control),
         ("workloads", ", ".join(design.workloads)),
-        ("budgets", f"{', '.join(wording.number(b) for b in design.budgets)} {design.budget_unit}"),
-        ("tuning", _planned(design, f"{design.draws} draws per arm and cell, searched {design.searches}×", TUNING)),
+        ("budgets", _budgets(design)),
+        ("tuning", _planned(design, _tuning(design), TUNING)),
         ("confirming", _planned(design, wording.confirm_seeds(design.confirm_seeds, design.max_seeds), PLAN)),
         (
             "targets",
             ", ".join(f"{wording.number(100 * target, 4)} %" for target in design.targets) or wording.NOTHING,
         ),
-        ("equivalence margin", f"±{wording.number(100 * design.equivalence_margin, 4)} points"),
+        ("equivalence margin", f"±{wording.margin(design.equivalence_margin)}"),
         ("alpha", wording.number(design.alpha)),
         ("protocol", design.protocol_hash or wording.NOTHING),
     ]
-    for arm in design.arms:
-        space = "as published" if arm.as_published else _searched(design, arm.search_space)
-        rows.append((f"arm {arm.name}", f"schedule {arm.schedule}, momentum {arm.momentum_policy}; {space}"))
+    rows += [(f"arm {arm.name}", _arm(design, arm)) for arm in design.arms]
     return TextTable(
         columns=("rule", "value"),
         num_keys=1,

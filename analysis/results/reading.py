@@ -26,7 +26,7 @@ from analysis.results.curves import client_histories, read_evaluations
 from analysis.results.database import database_histories, database_runs, engine_of
 from analysis.results.errors import StudyNotFoundError, StudyReadError
 from analysis.results.runs import every_run
-from analysis.rules import Rules
+from analysis.rules import Rules, RulesVersion
 from analysis.trial_table import RunFacts, trial_table
 
 # Reports need no other curves of the confirm runs.
@@ -174,9 +174,25 @@ def _read_rules(client: MlflowClient, study_run: RunFacts, experiment: Experimen
         )
     try:
         rules = Rules.model_validate(_read_json(client, study_run, layout.ARTIFACT_STUDY))
+        versions = _versions(client, study_run)
     except (ValidationError, json.JSONDecodeError) as error:
         raise StudyReadError(f"{layout.ARTIFACT_STUDY} of {experiment.name} cannot be read: {error}") from error
-    return rules.model_copy(update={"protocol_hash": experiment.tags.get(layout.EXPERIMENT_PROTOCOL_HASH, "")})
+    protocol_hash = experiment.tags.get(layout.EXPERIMENT_PROTOCOL_HASH, "")
+    return rules.model_copy(update={"protocol_hash": protocol_hash, "versions": versions})
+
+
+def _versions(client: MlflowClient, study_run: RunFacts) -> tuple[RulesVersion, ...]:
+    """Return the history of the rules, from its tag; what each version changed stands in an artifact of its own."""
+    history = json.loads(study_run.tags.get(layout.RULES_HISTORY, "[]"))
+    versions = [RulesVersion.model_validate(entry) for entry in history]
+    return tuple(v.model_copy(update={"changes": _changes(client, study_run, v.version)}) for v in versions)
+
+
+def _changes(client: MlflowClient, study_run: RunFacts, version: int) -> tuple[str, ...]:
+    if version == 1:
+        return ()
+    changes = _read_json(client, study_run, layout.rules_file(version))["changes"]
+    return tuple(f"{change['field']} was {change['was']}, is {change['is']}" for change in changes)
 
 
 def _provenance(client: MlflowClient, tracking_uri: str, experiment: Experiment, study_run: RunFacts) -> dict[str, str]:

@@ -13,15 +13,15 @@ from analysis.trial_table import RunFacts
 RUNS_PER_PAGE = 500
 
 
-def every_run(client: MlflowClient, experiment_id: str) -> list[RunFacts]:
-    """Return every run of an experiment that is not deleted."""
-    return [_facts(run) for run in _pages(client, experiment_id)]
+def every_run(client: MlflowClient, experiment_id: str, condition: str = "") -> list[RunFacts]:
+    """Return every run of an experiment that is not deleted and meets a condition in MLflow's language."""
+    return [_facts(run) for run in _pages(client, experiment_id, condition)]
 
 
-def _pages(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+def _pages(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
     token = None
     while True:
-        page = client.search_runs([experiment_id], max_results=RUNS_PER_PAGE, page_token=token)
+        page = client.search_runs([experiment_id], condition, max_results=RUNS_PER_PAGE, page_token=token)
         yield from page
         token = page.token
         if not token:

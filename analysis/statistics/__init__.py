@@ -1,7 +1,7 @@
 """Statistics on plain arrays: no tables, no study, no tracker. One module per question."""
 
 from analysis.statistics.best_of import best_of_quantile, expected_best_of
-from analysis.statistics.differences import WelchDifference, welch_difference
+from analysis.statistics.differences import MeanDifference, welch_difference
 from analysis.statistics.effects import Effect, error_ratio, hedges_g, probability_of_improvement
 from analysis.statistics.estimates import MeanEstimate, mean_estimate
 from analysis.statistics.frontier import SpeedUp, speed_up
@@ -35,6 +35,7 @@ __all__ = [
     "Crossing",
     "Effect",
     "HitTimes",
+    "MeanDifference",
     "MeanEstimate",
     "NearOptimalRegion",
     "PermutationTest",
@@ -46,7 +47,6 @@ __all__ = [
     "SpeedUp",
     "SurvivalCurve",
     "TuningCurve",
-    "WelchDifference",
     "WinnersCurse",
     "best_of_quantile",
     "crossings",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from analysis.statistics.differences import WelchDifference
+from analysis.statistics.differences import MeanDifference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +23,13 @@ class CombinedDifference:
         i_squared: Share of Q that is more than chance, ``max(0, 1 - (studies - 1) / Q)``.
     """
 
-    common: WelchDifference
+    common: MeanDifference
     q: float
     q_p: float
     i_squared: float
 
 
-def difference_of_summaries(treatment: tuple[float, float, int], control: tuple[float, float, int]) -> WelchDifference:
+def difference_of_summaries(treatment: tuple[float, float, int], control: tuple[float, float, int]) -> MeanDifference:
     """Return what :func:`welch_difference` returns for the samples, from their means, sds and sizes alone.
 
     Args:
@@ -42,7 +42,7 @@ def difference_of_summaries(treatment: tuple[float, float, int], control: tuple[
     References:
         Welch (1947); Satterthwaite (1946), equation 17.
     """
-    parts = [WelchDifference(difference=mean, **_error_of_mean(sd, n)) for mean, sd, n in (treatment, control)]
+    parts = [MeanDifference(difference=mean, **_error_of_mean(sd, n)) for mean, sd, n in (treatment, control)]
     return change_of_differences(parts[1], parts[0])
 
 
@@ -52,7 +52,7 @@ def _error_of_mean(sd: float, n: int) -> dict[str, float]:
     return {"standard_error": sd / math.sqrt(n), "degrees_of_freedom": n - 1.0}
 
 
-def change_of_differences(first: WelchDifference, second: WelchDifference) -> WelchDifference:
+def change_of_differences(first: MeanDifference, second: MeanDifference) -> MeanDifference:
     """Return ``second - first`` for two independent estimates, with a Welch-type interval.
 
     ``se^2 = se1^2 + se2^2`` and ``df = se^4 / (se1^4 / df1 + se2^4 / df2)``. For two differences of means this is
@@ -69,19 +69,19 @@ def change_of_differences(first: WelchDifference, second: WelchDifference) -> We
     variances = [estimate.standard_error**2 for estimate in (first, second)]
     total = sum(variances)
     if math.isnan(total):
-        return WelchDifference(difference=change, standard_error=math.nan, degrees_of_freedom=math.nan)
+        return MeanDifference(difference=change, standard_error=math.nan, degrees_of_freedom=math.nan)
     if total == 0:
-        return WelchDifference(difference=change, standard_error=0.0, degrees_of_freedom=math.inf)
+        return MeanDifference(difference=change, standard_error=0.0, degrees_of_freedom=math.inf)
     # Shares of the total keep tiny variances from underflowing when squared.
     spread = sum(
         (variance / total) ** 2 / estimate.degrees_of_freedom
         for variance, estimate in zip(variances, (first, second), strict=True)
     )
     degrees_of_freedom = 1 / spread if spread > 0 else math.inf
-    return WelchDifference(difference=change, standard_error=math.sqrt(total), degrees_of_freedom=degrees_of_freedom)
+    return MeanDifference(difference=change, standard_error=math.sqrt(total), degrees_of_freedom=degrees_of_freedom)
 
 
-def combine_differences(estimates: Sequence[WelchDifference]) -> CombinedDifference:
+def combine_differences(estimates: Sequence[MeanDifference]) -> CombinedDifference:
     """Estimate the one difference that all studies share, weighted by inverse variance.
 
     ``d = sum w_i d_i / W`` with ``w_i = 1 / se_i^2`` and ``W = sum w_i``. The weights are estimates themselves, which
@@ -101,7 +101,7 @@ def combine_differences(estimates: Sequence[WelchDifference]) -> CombinedDiffere
     """
     errors = [estimate.standard_error for estimate in estimates]
     if not errors or not all(error > 0 for error in errors):
-        nothing = WelchDifference(difference=math.nan, standard_error=math.nan, degrees_of_freedom=math.nan)
+        nothing = MeanDifference(difference=math.nan, standard_error=math.nan, degrees_of_freedom=math.nan)
         return CombinedDifference(common=nothing, q=math.nan, q_p=math.nan, i_squared=math.nan)
     # Relative to the least error, so that no weight overflows.
     least = min(errors)
@@ -111,7 +111,7 @@ def combine_differences(estimates: Sequence[WelchDifference]) -> CombinedDiffere
     mean = sum(share * estimate.difference for share, estimate in zip(shares, estimates, strict=True))
     own = [estimate.degrees_of_freedom for estimate in estimates]
     inflation = 1 + 4 * sum(share * (1 - share) / df for share, df in zip(shares, own, strict=True))
-    common = WelchDifference(
+    common = MeanDifference(
         difference=mean,
         standard_error=least * math.sqrt(inflation / total),
         degrees_of_freedom=1 / sum(share**2 / df for share, df in zip(shares, own, strict=True)),

@@ -1,4 +1,4 @@
-"""Estimate the difference of two means with unequal variances, and test it for equivalence."""
+"""Hold the difference of two means with its error, test it for equivalence, and estimate it with unequal variances."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from analysis.statistics.arrays import finite_vector, sample_mean, sample_varian
 
 
 @dataclass(frozen=True, kw_only=True)
-class WelchDifference:
+class MeanDifference:
     """The difference of two means (treatment - control), its standard error and its degrees of freedom.
 
-    Below two values in either sample the standard error is NaN, and so is everything that follows from it.
-    Two constant samples have a standard error of 0 and an interval of no width.
+    Whatever it was estimated from: two samples (Welch), pairs of seeds, two differences, two restricted means.
+    Where the spread is not known the standard error is NaN, and so is everything that follows from it; where nothing
+    varies it is 0, and the interval has no width.
     """
 
     difference: float
@@ -24,7 +25,7 @@ class WelchDifference:
     degrees_of_freedom: float
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Return the two-sided Welch t interval of the difference.
+        """Return the two-sided Student t interval of the difference.
 
         Args:
             confidence: Coverage, in (0, 1).
@@ -50,7 +51,7 @@ class WelchDifference:
         return 2 * float(stats.t.sf(abs(self.difference) / self.standard_error, self.degrees_of_freedom))
 
     def is_equivalent(self, margin: float, alpha: float = 0.05) -> bool:
-        """Say whether two one-sided Welch tests at ``alpha`` place the difference within ``+-margin``.
+        """Say whether two one-sided t tests at ``alpha`` place the difference within ``+-margin``.
 
         Both tests reject exactly when the ``1 - 2 alpha`` interval lies strictly inside ``(-margin,
         margin)``.
@@ -76,7 +77,7 @@ class WelchDifference:
         return -margin < low and high < margin
 
     def equivalence_p(self, margin: float) -> float:
-        """Return the p-value of two one-sided Welch tests against ``+-margin``: the larger of the two."""
+        """Return the p-value of two one-sided t tests against ``+-margin``: the larger of the two."""
         if self.standard_error == 0:
             return 0.0 if abs(self.difference) < margin else 1.0
         above = (self.difference + margin) / self.standard_error
@@ -90,7 +91,7 @@ def check_confidence(confidence: float) -> None:
         raise ValueError(f"confidence must be in (0, 1); got {confidence}.")
 
 
-def welch_difference(treatment: ArrayLike, control: ArrayLike) -> WelchDifference:
+def welch_difference(treatment: ArrayLike, control: ArrayLike) -> MeanDifference:
     """Estimate ``mean(treatment) - mean(control)`` without assuming equal variances.
 
     ``se^2 = s1^2/n1 + s2^2/n2`` and ``df = se^4 / (s1^4/(n1^2 (n1-1)) + s2^4/(n2^2 (n2-1)))``.
@@ -109,11 +110,11 @@ def welch_difference(treatment: ArrayLike, control: ArrayLike) -> WelchDifferenc
     first, second = finite_vector(treatment, "treatment"), finite_vector(control, "control")
     difference = sample_mean(first) - sample_mean(second)
     if min(first.size, second.size) < 2:
-        return WelchDifference(difference=difference, standard_error=math.nan, degrees_of_freedom=math.nan)
+        return MeanDifference(difference=difference, standard_error=math.nan, degrees_of_freedom=math.nan)
     parts = [sample_variance(sample) / sample.size for sample in (first, second)]
     total = sum(parts)
     if total == 0:
-        return WelchDifference(difference=difference, standard_error=0.0, degrees_of_freedom=math.inf)
+        return MeanDifference(difference=difference, standard_error=0.0, degrees_of_freedom=math.inf)
     # Shares of the total keep tiny variances from underflowing when squared.
     spread = sum((part / total) ** 2 / (n - 1) for part, n in zip(parts, (first.size, second.size), strict=True))
-    return WelchDifference(difference=difference, standard_error=math.sqrt(total), degrees_of_freedom=1 / spread)
+    return MeanDifference(difference=difference, standard_error=math.sqrt(total), degrees_of_freedom=1 / spread)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.statistics.arrays import FloatArray, finite_vector, sample_mean, sample_variance
-from analysis.statistics.differences import WelchDifference, check_confidence
+from analysis.statistics.differences import MeanDifference, check_confidence
 from analysis.statistics.effects import Effect
 
 FEWEST_PAIRS_FOR_CORRELATION = 4
@@ -50,7 +50,7 @@ def _by_seed(values: ArrayLike, seeds: Sequence[int], name: str) -> dict[int, fl
     return dict(zip(seeds, vector.tolist(), strict=True))
 
 
-def paired_difference(treatment: ArrayLike, control: ArrayLike) -> WelchDifference:
+def paired_difference(treatment: ArrayLike, control: ArrayLike) -> MeanDifference:
     """Estimate ``mean(treatment) - mean(control)`` from the differences seed by seed.
 
     ``se = sd(d) / sqrt(n)`` with n - 1 degrees of freedom.
@@ -71,12 +71,12 @@ def paired_difference(treatment: ArrayLike, control: ArrayLike) -> WelchDifferen
     first, second = _paired(treatment, control)
     gaps, n = first - second, first.size
     if n < 2:
-        return WelchDifference(difference=sample_mean(gaps), standard_error=math.nan, degrees_of_freedom=math.nan)
+        return MeanDifference(difference=sample_mean(gaps), standard_error=math.nan, degrees_of_freedom=math.nan)
     # Gaps that are equal on paper differ in the last bits of the values they come from.
     if np.ptp(gaps) <= 1e-12 * max(np.abs(first).max(), np.abs(second).max()):
-        return WelchDifference(difference=float(np.median(gaps)), standard_error=0.0, degrees_of_freedom=math.inf)
+        return MeanDifference(difference=float(np.median(gaps)), standard_error=0.0, degrees_of_freedom=math.inf)
     error = math.sqrt(sample_variance(gaps) / n)
-    return WelchDifference(difference=sample_mean(gaps), standard_error=error, degrees_of_freedom=n - 1.0)
+    return MeanDifference(difference=sample_mean(gaps), standard_error=error, degrees_of_freedom=n - 1.0)
 
 
 def seed_correlation(treatment: ArrayLike, control: ArrayLike, confidence: float = 0.95) -> Effect:

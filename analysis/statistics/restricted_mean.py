@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.statistics.arrays import FloatArray, sample_mean, sample_variance
-from analysis.statistics.differences import WelchDifference
+from analysis.statistics.differences import MeanDifference
 from analysis.statistics.survival import kaplan_meier
 from analysis.statistics.targets import HitTimes
 
@@ -33,7 +33,7 @@ class RestrictedMean:
         Raises:
             ValueError: If the confidence is out of range.
         """
-        as_difference = WelchDifference(
+        as_difference = MeanDifference(
             difference=self.mean, standard_error=self.standard_error, degrees_of_freedom=self.degrees_of_freedom
         )
         low, high = as_difference.interval(confidence)
@@ -118,7 +118,7 @@ def restricted_times(sample: HitTimes, horizon: float) -> FloatArray:
     return np.minimum(sample.times, horizon)
 
 
-def restricted_mean_difference(treatment: RestrictedMean, control: RestrictedMean) -> WelchDifference:
+def restricted_mean_difference(treatment: RestrictedMean, control: RestrictedMean) -> MeanDifference:
     """Estimate the difference of two restricted means (treatment - control) of independent samples.
 
     ``se^2 = se1^2 + se2^2``, degrees of freedom by Welch and Satterthwaite: infinite if they are for both.
@@ -134,14 +134,14 @@ def restricted_mean_difference(treatment: RestrictedMean, control: RestrictedMea
     if standard_error > 0:
         spread = sum((m.standard_error / standard_error) ** 4 / m.degrees_of_freedom for m in both)
         degrees_of_freedom = 1 / spread if spread else math.inf
-    return WelchDifference(
+    return MeanDifference(
         difference=treatment.mean - control.mean,
         standard_error=standard_error,
         degrees_of_freedom=math.nan if math.isnan(standard_error) else degrees_of_freedom,
     )
 
 
-def equality_p(difference: WelchDifference) -> float:
+def equality_p(difference: MeanDifference) -> float:
     """Return the two-sided p-value of no difference; NaN where the standard error is 0 or unknown."""
     if not difference.standard_error > 0:
         return math.nan

@@ -52,10 +52,10 @@ class SurvivalCurve:
 def kaplan_meier(sample: HitTimes, confidence: float = 0.95) -> SurvivalCurve:
     """Estimate the share of runs not yet at the target, ``prod over t_j <= t of (1 - d_j / n_j)``, with a band.
 
-    The band is pointwise: ``exp(-exp(log(-log S) +- z se))`` with Greenwood's variance. It does not exist where S is
-    0 or 1; there the exact binomial bound for as many runs as are known to be done or waiting takes its place, as a
-    band of no width would claim certainty. Runs that share a seed are pooled; the variance is multiplied by runs per
-    seed, as if they were copies of each other, which errs on the side of a wide band.
+    The band is pointwise: the beta product confidence procedure (:func:`_beta_product_band`). Where all runs are
+    watched it is the exact binomial interval of the share, which never holds the truth less often than it promises.
+    Runs that share a seed are pooled; each counts as the share of a seed that it is, as if they were copies of each
+    other, which errs on the side of a wide band.
 
     Args:
         sample: Runs that missed count as waiting until their time.
@@ -65,8 +65,8 @@ def kaplan_meier(sample: HitTimes, confidence: float = 0.95) -> SurvivalCurve:
         ValueError: If the confidence is out of range, or there are no runs.
 
     References:
-        Kaplan and Meier (1958); Kalbfleisch and Prentice (1980) for the log-log band; Clopper and Pearson (1934)
-        for its ends.
+        Kaplan and Meier (1958); Fay, Brittain and Proschan (2013), Pointwise confidence intervals for a survival
+        distribution with small samples or heavy censoring, for the band.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be in (0, 1); got {confidence}.")
@@ -74,26 +74,62 @@ def kaplan_meier(sample: HitTimes, confidence: float = 0.95) -> SurvivalCurve:
         raise ValueError("sample must have a run; got none.")
     estimate = stats.ecdf(stats.CensoredData(sample.times[sample.reached], right=sample.times[~sample.reached])).sf
     times = np.union1d(0.0, estimate.quantiles)
-    waiting = np.asarray(estimate.evaluate(times), dtype=np.float64)
     reached_at = np.sort(sample.times[sample.reached])
     hits = np.searchsorted(reached_at, times, side="right") - np.searchsorted(reached_at, times)
     at_risk = numbers_at_risk(sample, times)
-    independent = sample.num_seeds / sample.num_runs
-    inner = (waiting > 0) & (waiting < 1)
-    greenwood = np.cumsum(hits / (at_risk * np.maximum(at_risk - hits, 1))) / independent
-    log_waiting = np.log(np.where(inner, waiting, 0.5))
-    reach = np.exp(special.ndtri((1 + confidence) / 2) * np.sqrt(greenwood) / -log_waiting)
-    # Runs whose state is known: all but those that ceased to be watched before.
-    known = sample.num_runs - np.searchsorted(np.sort(sample.times[~sample.reached]), times)
-    exact = ((1 - confidence) / 2) ** (1 / (independent * known))
+    low, high = _beta_product_band(at_risk, hits, sample.num_seeds / sample.num_runs, confidence)
     return SurvivalCurve(
         times=times,
         at_risk=at_risk,
         hits=hits,
-        waiting=waiting,
-        low=np.where(inner, np.exp(log_waiting * reach), np.where(waiting > 0, exact, 0.0)),
-        high=np.where(inner, np.exp(log_waiting / reach), np.where(waiting > 0, 1.0, 1 - exact)),
+        waiting=np.asarray(estimate.evaluate(times), dtype=np.float64),
+        low=low,
+        high=high,
     )
+
+
+def _beta_product_band(
+    at_risk: NDArray[np.int64], hits: NDArray[np.int64], seeds_per_run: float, confidence: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the beta product band of the share still waiting, shape ``(num_times,)`` each.
+
+    Upper end: the quantile of order ``(1 + confidence) / 2`` of ``W = prod over t_j <= t of Beta(n_j - d_j + 1, d_j)``,
+    independent factors. Lower end: that of order ``(1 - confidence) / 2`` of ``W Beta(m, 1)``, with m the runs that
+    are left. Products are replaced by the beta distribution of equal mean and variance. Where no run has ceased to be
+    watched that replacement is exact, and the ends are those of Clopper and Pearson (1934).
+
+    An entry holds until the next time, so m are those at risk there. The last entry holds at its own time, at which
+    runs that are watched until then are known to wait.
+
+    References:
+        Fay, Brittain and Proschan (2013), with their method of moments; Fay and Brittain (2016), Finite sample
+        pointwise confidence intervals for a survival distribution with right-censored data, for what holds at the
+        time of a hit itself.
+    """
+    tail = (1 - confidence) / 2
+    left = np.multiply(seeds_per_run, np.append(at_risk[1:], at_risk[-1] - hits[-1]), dtype=np.float64)
+    done = np.multiply(seeds_per_run, hits, dtype=np.float64)
+    alive = np.asarray(seeds_per_run * at_risk - done + 1, dtype=np.float64)
+    # Logarithms of the mean, and of the mean square over the squared mean.
+    log_mean, log_ratio = np.cumsum(np.log1p(-done / (alive + done))), np.cumsum(_log_ratio(alive, done))
+    some = left > 0
+    remain = np.where(some, left, 1.0)
+    low = _beta_quantile(tail, log_mean - np.log1p(1 / remain), log_ratio + _log_ratio(remain, 1.0))
+    high = _beta_quantile(1 - tail, log_mean, log_ratio)
+    return np.where(some, low, 0.0), np.where(log_mean < 0, high, 1.0)
+
+
+def _log_ratio(first: FloatArray, second: FloatArray | float) -> FloatArray:
+    """Return ``log(E[X^2] / E[X]^2)`` of a beta variable."""
+    return np.asarray(np.log1p(second / (first * (first + second + 1))))
+
+
+def _beta_quantile(order: float, log_mean: FloatArray, log_ratio: FloatArray) -> FloatArray:
+    """Return the quantile of the beta distribution with this mean and this ratio of moments; NaN without variance."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean, relative_variance = np.exp(log_mean), np.expm1(log_ratio)
+        total = -np.expm1(log_mean) / (mean * relative_variance) - 1
+        return np.asarray(special.betaincinv(mean * total, -np.expm1(log_mean) * total, order))
 
 
 def numbers_at_risk(sample: HitTimes, times: ArrayLike) -> NDArray[np.int64]:

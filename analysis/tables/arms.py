@@ -45,8 +45,8 @@ def _arm_row(rules: Rules, place: Place, sample: Sample) -> ArmRow:
 
 
 def seed_rows(record: StudyRecord) -> tuple[SeedRow, ...]:
-    """Return every confirm run on its own."""
-    trials = record.distinct_trials()
+    """Return every confirm run of the winners on its own."""
+    trials = record.counted_trials()
     return tuple(
         SeedRow(
             **place._asdict(),
@@ -105,7 +105,7 @@ def _means_of_known(values: FloatArray, groups: NDArray[np.intp], count: int) ->
 
 def winner_rows(record: StudyRecord) -> tuple[WinnerRow, ...]:
     """Return the settings of the confirm runs of every search, and the tuning trial that they come from."""
-    trials = record.distinct_trials()
+    trials = record.counted_trials()
     recorded = [column for column in trials.columns if column.startswith(SETTING_PREFIX)]
     rows = []
     for place in record.rules.places:

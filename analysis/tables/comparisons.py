@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from analysis.rules import Place, Rules
 from analysis.samples import Sample
-from analysis.statistics import PermutationTest, WelchDifference, holm, permutation_test, welch_difference
+from analysis.statistics import MeanDifference, PermutationTest, holm, permutation_test, welch_difference
 from analysis.tables.rows import CheckRow, ComparisonRow, PublishedGapRow, finite_or_none
 from analysis.tables.sequences import judged_in_sequence, sequence_rows
 from analysis.verdict import decide
@@ -19,7 +19,7 @@ class _Pair:
     place: Place
     sample: Sample
     control: Sample
-    welch: WelchDifference
+    welch: MeanDifference
     test: PermutationTest
 
 

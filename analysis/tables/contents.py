@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
+from analysis.halving import rung_sizes
 from analysis.record import ALL_PARTS
 from analysis.rules import Rules
 from analysis.tables.rows import (
@@ -75,6 +76,10 @@ class Design:
     equivalence_margin: float
     alpha: float
     draws: int
+    rungs: int
+    """Budgets at which draws compete in successive halving, the cell's own included; 1 without it."""
+    halving_factor: int | None
+    """How many times as long each of them is as the one before, for so many times fewer draws; null without it."""
     searches: int
     confirm_seeds: int
     confirm_until: str
@@ -85,6 +90,11 @@ class Design:
     recorded: tuple[str, ...]
     """Parts that the record has, of `curves`, `plan`, `rules`, `seconds`, `seeds`, `tuning` and `updates`; a table from
     elsewhere may lack some."""
+
+    @property
+    def rung_draws(self) -> tuple[int, ...]:
+        """The draws of a search at each of these budgets, the cell's own last."""
+        return (self.draws,) if self.halving_factor is None else rung_sizes(self.draws, self.halving_factor, self.rungs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +188,8 @@ def describe_design(rules: Rules, recorded: Iterable[str] = ALL_PARTS) -> Design
         equivalence_margin=rules.equivalence_margin,
         alpha=rules.alpha,
         draws=rules.tuning.draws,
+        rungs=len(rules.tuning.rung_draws),
+        halving_factor=rules.tuning.halving.factor if rules.tuning.halving else None,
         searches=rules.tuning.searches,
         confirm_seeds=rules.confirm.seeds,
         confirm_until=rules.confirm.until,

@@ -15,7 +15,7 @@ from analysis.statistics import (
     welch_difference,
 )
 from analysis.statistics.arrays import sample_variance
-from analysis.statistics.differences import WelchDifference
+from analysis.statistics.differences import MeanDifference
 from analysis.statistics.power import DEFAULT_POWER
 from analysis.tables.rows import PowerRow, finite_or_none
 
@@ -55,7 +55,7 @@ def _row(rules: Rules, place: Place, samples: Mapping[Place, Sample], comparison
     )
 
 
-def _detectable(welch: WelchDifference, alpha: float, least_p: float) -> float | None:
+def _detectable(welch: MeanDifference, alpha: float, least_p: float) -> float | None:
     """Return the detectable difference in the unit of the accuracies, if there is any."""
     if not (least_p < alpha and welch.standard_error > 0):
         return None

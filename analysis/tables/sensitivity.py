@@ -10,7 +10,7 @@ import numpy as np
 from analysis.rules import Place, Rules
 from analysis.samples import Sample
 from analysis.statistics import (
-    WelchDifference,
+    MeanDifference,
     dunnett,
     holm,
     paired_difference,
@@ -27,7 +27,7 @@ from analysis.verdict import VerdictWord, decide
 class _Test:
     """What one analysis says of one comparison; NaN where it cannot say."""
 
-    estimate: WelchDifference
+    estimate: MeanDifference
     p: float
     p_adjusted: float
 
@@ -59,13 +59,13 @@ def _pairs(sample: Sample, control: Sample) -> tuple[FloatArray, FloatArray]:
     return np.empty(0), np.empty(0)
 
 
-def _with_holm(estimates: Sequence[WelchDifference]) -> list[_Test]:
+def _with_holm(estimates: Sequence[MeanDifference]) -> list[_Test]:
     adjusted = holm([estimate.p for estimate in estimates])
     return [_Test(estimate=e, p=e.p, p_adjusted=float(p)) for e, p in zip(estimates, adjusted, strict=True)]
 
 
 def _dunnett(
-    rules: Rules, samples: Mapping[Place, Sample], estimates: Mapping[Place, WelchDifference]
+    rules: Rules, samples: Mapping[Place, Sample], estimates: Mapping[Place, MeanDifference]
 ) -> dict[Place, _Test]:
     """Return Dunnett's test of every place, with Bonferroni's correction for the number of cells."""
     tests = {}

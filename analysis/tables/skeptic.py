@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from analysis.statistics.arrays import sample_mean
 from analysis.statistics.skeptic import RatioBand, Search, ratio_bands, winners_curse
 from analysis.tables.rows import CheckRow, finite_or_none
 from analysis.tables.rows.speedups import SkepticRow, WinnerCurseRow
-from analysis.tables.speedups import UsableSamples, compare_usable, ends, estimate, excluded_ratios, usable_samples
+from analysis.tables.speedups import UsableSamples, compare_usable, excluded_ratios, ratio_fields, usable_samples
 
 # Samplers whose first draws do not tell the others where to look.
 EXCHANGEABLE_SAMPLERS = frozenset({"sobol", "random"})
@@ -131,6 +130,8 @@ def _why_not_fewer(rules: Rules, used: Sequence[Sequence[RecordedSearch]]) -> st
     """Return why ratios against fewer draws cannot be told, or an empty text."""
     if rules.tuning.sampler not in EXCHANGEABLE_SAMPLERS:
         return f"fewer draws are not shown, as the draws of {rules.tuning.sampler} depend on those before them"
+    if rules.tuning.halving:
+        return "fewer draws are not shown, as successive halving trains only the best of them at the full budget"
     if not all(used):
         return "fewer draws are not shown, as the tuning trials are not recorded"
     winners = [one.accuracies for searches in used for one in searches]
@@ -145,8 +146,7 @@ def _confirmed_row(
     """Return the ratio against a baseline that was run on the confirm seeds."""
     last = len(arm.places) - 1
     result, reason = compare_usable(rules, arm, baseline, last)
-    ratio, beyond = estimate(result.ratio if result else math.nan)
-    low, high, kind = ends(result.low, result.high) if result else (None, None, "none")
+    ratio = ratio_fields(result)
     return SkepticRow(
         **arm.places[last]._asdict(),
         baseline=baseline.places[last].arm,
@@ -154,12 +154,8 @@ def _confirmed_row(
         draws=draws,
         confirmed=True,
         accuracy=finite_or_none(sample_mean(baseline.values[last])),
-        ratio=ratio,
-        beyond=beyond,
-        ci_low=low,
-        ci_high=high,
-        interval=kind,
-        excluded=excluded_ratios(low, high, kind),
+        **ratio,
+        excluded=excluded_ratios(ratio),
         reason="; ".join(part for part in (reason, lacking if result else "") if part),
         run_ids=(*arm.runs(last), *baseline.runs(last)),
     )
@@ -188,8 +184,7 @@ def _estimated_row(
     arm: UsableSamples, control: UsableSamples, draws: int, band: RatioBand, tuned: tuple[str, ...]
 ) -> SkepticRow:
     last = len(arm.places) - 1
-    ratio, beyond = estimate(band.ratio)
-    low, high, kind = ends(band.low, band.high)
+    ratio = ratio_fields(band)
     return SkepticRow(
         **arm.places[last]._asdict(),
         baseline=control.places[last].arm,
@@ -197,12 +192,8 @@ def _estimated_row(
         draws=draws,
         confirmed=False,
         accuracy=finite_or_none(band.accuracy),
-        ratio=ratio,
-        beyond=beyond,
-        ci_low=low,
-        ci_high=high,
-        interval=kind,
-        excluded=excluded_ratios(low, high, kind),
+        **ratio,
+        excluded=excluded_ratios(ratio),
         reason="",
         run_ids=(*arm.runs(last), *tuned),
     )

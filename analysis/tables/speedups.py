@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from analysis.rules import Cell, Place, Rules
 from analysis.samples import Sample
 from analysis.statistics.arrays import FloatArray
 from analysis.statistics.budget_curves import gapless
 from analysis.statistics.frontier import TESTED_RATIOS, SpeedUp, speed_up
+from analysis.statistics.skeptic import RatioBand
 from analysis.tables.rows import CheckRow, finite_or_none
 from analysis.tables.rows.speedups import Beyond, IntervalKind, RatioTest, SpeedUpRow
 
@@ -90,24 +92,19 @@ def speed_up_rows(rules: Rules, samples: Mapping[Place, Sample], checks: Sequenc
 
 def _row(rules: Rules, arm: UsableSamples, control: UsableSamples, index: int) -> SpeedUpRow:
     result, reason = compare_usable(rules, arm, control, index)
-    ratio, beyond = estimate(result.ratio if result else math.nan)
-    low, high, kind = ends(result.low, result.high) if result else (None, None, "none")
+    ratio = ratio_fields(result)
     amounts = [place.budget for place in arm.places]
     return SpeedUpRow(
         **arm.places[index]._asdict(),
         control=rules.control,
         primary=index == len(amounts) - 1,
-        ratio=ratio,
-        beyond=beyond,
-        ci_low=low,
-        ci_high=high,
-        interval=kind,
+        **ratio,
         least=result.least if result else None,
         most=result.most if result else None,
         tests=_tests(result),
-        saved=_saved(result, ratio),
-        saved_low=_saved(result, low),
-        saved_high=_saved(result, high),
+        saved=_saved(result, ratio["ratio"]),
+        saved_low=_saved(result, ratio["ci_low"]),
+        saved_high=_saved(result, ratio["ci_high"]),
         arm_budgets=tuple(amounts[i] for i in arm.span(index)) if result else (),
         control_budgets=tuple(amounts[i] for i in control.span(index)) if result else (),
         reason=reason,
@@ -141,14 +138,39 @@ def compare_usable(rules: Rules, arm: UsableSamples, control: UsableSamples, ind
     return result, "; ".join(reasons)
 
 
-def estimate(ratio: float) -> tuple[float | None, Beyond | None]:
+class RatioFields(TypedDict):
+    """The fields of a row that hold a ratio of budgets with its interval; an end is None where it is open."""
+
+    ratio: float | None
+    beyond: Beyond | None
+    ci_low: float | None
+    ci_high: float | None
+    interval: IntervalKind
+
+
+def ratio_fields(estimated: SpeedUp | RatioBand | None) -> RatioFields:
+    """Return an estimated ratio as fields of a row; nothing is known of None."""
+    if estimated is None:
+        return RatioFields(ratio=None, beyond=None, ci_low=None, ci_high=None, interval="none")
+    ratio, beyond = _estimate(estimated.ratio)
+    low, high, kind = _ends(estimated.low, estimated.high)
+    return RatioFields(ratio=ratio, beyond=beyond, ci_low=low, ci_high=high, interval=kind)
+
+
+def excluded_ratios(ratio: RatioFields) -> tuple[float, ...]:
+    """Return which of the ratios 1, 2 and 8 lie outside of an interval."""
+    low, high = ratio["ci_low"], ratio["ci_high"]
+    return tuple(r for r in TESTED_RATIOS if (low is not None and r <= low) or (high is not None and r >= high))
+
+
+def _estimate(ratio: float) -> tuple[float | None, Beyond | None]:
     """Return an estimated ratio, or on which side it lies beyond what the budgets can show."""
     if math.isinf(ratio):
         return None, "above"
     return (None, "below") if ratio == 0 else (finite_or_none(ratio), None)
 
 
-def ends(low: float, high: float) -> tuple[float | None, float | None, IntervalKind]:
+def _ends(low: float, high: float) -> tuple[float | None, float | None, IntervalKind]:
     """Return the ends of an interval of ratios, None where it is open, and which are."""
     if math.isnan(low) or math.isnan(high):
         return None, None, "none"
@@ -159,13 +181,6 @@ def ends(low: float, high: float) -> tuple[float | None, float | None, IntervalK
         (True, True): "open",
     }
     return low or None, finite_or_none(high), kinds[low == 0, math.isinf(high)]
-
-
-def excluded_ratios(low: float | None, high: float | None, kind: IntervalKind) -> tuple[float, ...]:
-    """Return which of the ratios 1, 2 and 8 lie outside of an interval."""
-    if kind == "none":
-        return ()
-    return tuple(r for r in TESTED_RATIOS if (low is not None and r <= low) or (high is not None and r >= high))
 
 
 def _tests(result: SpeedUp | None) -> tuple[RatioTest, ...]:

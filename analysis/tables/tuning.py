@@ -45,7 +45,10 @@ class Draws:
 
 
 def collect_draws(record: StudyRecord) -> Mapping[Place, Draws]:
-    """Return the draws of every tuned arm in every cell that has any, in the order of the rules."""
+    """Return the draws of every tuned arm in every cell that has any, in the order of the rules.
+
+    With successive halving, these are the draws that were trained at the cell's own budget.
+    """
     tuned = set(record.rules.tuned_arms)
     found = {place: _draws(record, place) for place in record.rules.places if place.arm in tuned}
     return {place: draws for place, draws in found.items() if len(draws.trials)}
@@ -72,6 +75,8 @@ def tuning_curve_rows(rules: Rules, draws: Mapping[Place, Draws]) -> tuple[Tunin
 
 def why_no_curve(rules: Rules) -> str:
     """Return why the draws of a study make no tuning curve; empty where they do."""
+    if rules.tuning.halving:
+        return "with successive halving only the best draws of shorter budgets are trained at a cell's own"
     if rules.tuning.sampler in BLIND_SAMPLERS:
         return ""
     return f"draws of {rules.tuning.sampler} depend on what earlier draws found"
@@ -110,6 +115,7 @@ def tuning_summary_rows(rules: Rules, draws: Mapping[Place, Draws]) -> tuple[Tun
 
 def _summary_row(rules: Rules, place: Place, draws: Draws, curves: Mapping[Place, TuningCurve]) -> TuningSummaryRow:
     dimensions = len(rules.search_space(place.arm))
+    per_search = rules.tuning.draws if rules.tuning.halving else draws.longest
     curve, control = curves.get(place), curves.get(place._replace(arm=rules.control))
     crossed = crossings(curve, control) if curve and control and place.arm != rules.control else ()
     return TuningSummaryRow(
@@ -118,8 +124,8 @@ def _summary_row(rules: Rules, place: Place, draws: Draws, curves: Mapping[Place
         dimensions=dimensions,
         shared_dimensions=len(rules.search),
         searches=int(draws.trials["search"].nunique(dropna=False)),
-        draws=draws.longest,
-        draws_per_dimension=draws.longest / dimensions if dimensions else None,
+        draws=per_search,
+        draws_per_dimension=per_search / dimensions if dimensions else None,
         tried=len(draws.trials),
         diverged=draws.diverged,
         share_diverged=draws.diverged / len(draws.trials),

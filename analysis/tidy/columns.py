@@ -105,6 +105,8 @@ class Columns:
         values = [default if _is_missing(cell) else " ".join(str(cell).split()) or default for cell in cells]
         too_long = [len(value) > MAX_NAME_CHARACTERS for value in values]
         self.refuse(f"{name} must have at most {MAX_NAME_CHARACTERS} characters", too_long, values)
+        invisible = [not value.isprintable() for value in values]
+        self.refuse(f"{name} must have no invisible characters", invisible, map(ascii, values))
         return values
 
     def numbers(self, name: str) -> FloatArray:
@@ -143,12 +145,21 @@ class Columns:
                 f"{name} was said to be in percent, but no value is above 1: leave --percent (percent=True) away."
             )
         outside = (values < 0) | (values > top)
-        in_percent = not percent and bool((values > 1).any())
-        remedy = (
-            "If the accuracies are in percent, say so with --percent (percent=True in Python)." if in_percent else ""
-        )
+        remedy = "" if percent else _about_scale(values)
         self.refuse(f"{name} must be {'in percent' if percent else 'a fraction'} in [0, {top}]", outside, cells, remedy)
         return values / top
+
+
+def _about_scale(values: FloatArray) -> str:
+    """Say what to do where accuracies that should be fractions are above 1."""
+    known = values[~np.isnan(values)]
+    if not (known > 1).any():
+        return ""
+    if (known > 100).any():
+        return "An accuracy is a share of correct answers; no other metric can be compared."
+    if (known > 1).all():
+        return "If the accuracies are in percent, say so with --percent (percent=True in Python)."
+    return "Other rows have fractions: write all of them alike."
 
 
 def match_columns(raw: RawTable, known: Iterable[str], prefixes: Iterable[str] = ()) -> Columns:
@@ -178,10 +189,13 @@ def match_columns(raw: RawTable, known: Iterable[str], prefixes: Iterable[str] =
 
 def demand(columns: Columns, name: str, why: str = "") -> None:
     """Note an offence where a column is missing, with the column that may be meant."""
-    if name in columns:
+    misspelt = f" is not known. Did you mean {name}?"
+    if name in columns or any(misspelt in problem for problem in columns.problems):
         return
     meant = [column for column in columns.unused if OTHER_NAMES.get(column.casefold().replace(" ", "_")) == name]
     hint = f" If {meant[0]} is it, rename it to {name}." if meant else ""
+    if any(_is_number(column) for column in columns.raw.frame.columns):
+        hint = " The first row must name the columns."
     got = ", ".join(map(str, columns.raw.frame.columns))
     columns.problems.append(f"the table must have a column {name}{f' ({why})' if why else ''}; got {got}.{hint}")
 
@@ -196,6 +210,10 @@ def setting(cell: object) -> Any:
         return json.loads(cell)
     except json.JSONDecodeError:
         return cell
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[-+]?\d*\.?\d+(e[-+]?\d+)?", text.strip(), re.IGNORECASE) is not None
 
 
 def _is_missing(cell: object) -> bool:

@@ -34,6 +34,7 @@ _KNOWN = frozenset(
         "alpha",
         "protocol_hash",
         "cells_run",
+        "versions",
     }
 )
 
@@ -117,7 +118,7 @@ def _parsed(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except OSError as error:
-        raise TableError(path.name, [f"{path} cannot be read: {error.strerror or error}."]) from error
+        raise TableError(str(path), [f"the file cannot be read: {error.strerror or error}."]) from error
     except UnicodeDecodeError as error:
         raise TableError(path.name, [f"the rules must be UTF-8 text; byte {error.start} is not."]) from None
     except (json.JSONDecodeError, yaml.YAMLError) as error:

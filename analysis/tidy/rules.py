@@ -68,6 +68,7 @@ def combined_rules(shape: Shape, options: TableOptions, given: GivenRules) -> Ru
         ),
         "alpha": _first(options.alpha, values.get("alpha"), DEFAULT_ALPHA),
         "protocol_hash": values.get("protocol_hash") or "",
+        "versions": values.get("versions") or (),
     }
     try:
         made = Rules.model_validate(rules)

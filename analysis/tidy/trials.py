@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.record import CONFIRM, DIVERGED, FAILED, FINISHED, SETTING_PREFIX, TRIAL_COLUMNS, TUNE
-from analysis.rules import Cell, Rules
+from analysis.rules import WHOLE_RUN_UNIT, Cell, Rules
 from analysis.tidy.columns import Columns, demand, match_columns, setting
 from analysis.tidy.files import RawTable
 from analysis.tidy.problems import TableError, did_you_mean
@@ -19,7 +19,7 @@ from analysis.tidy.rules import Shape
 
 MAX_ARMS = 50
 # Where no budget is recorded: "at 1 training".
-WHOLE_RUN, WHOLE_RUN_UNIT = 1, "training"
+WHOLE_RUN = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +90,8 @@ def _typed(columns: Columns, raw: RawTable, *, percent: bool) -> pd.DataFrame:
             "phase": _phases(columns),
             "search": np.nan_to_num(columns.counts("search")),
             "draw": columns.counts("draw"),
+            "rung": columns.counts("rung"),
+            "winner": columns.counts("winner"),
             "seed": _labels(columns),
             "outcome": ends,
             "diverged": diverged | np.array([end == DIVERGED for end in ends]),
@@ -100,6 +102,8 @@ def _typed(columns: Columns, raw: RawTable, *, percent: bool) -> pd.DataFrame:
             "updates": updates,
             "total_updates": total_updates,
             "train_seconds": columns.numbers("train_seconds"),
+            "attempts": columns.counts("attempts"),
+            "hardware": [text or None for text in columns.texts("hardware")],
         }
     )
     for column, name in columns.prefixed.items():
@@ -171,16 +175,16 @@ def _indices(frame: pd.DataFrame, *, seeds_known: bool, given: np.ndarray[Any, A
 def _draws(frame: pd.DataFrame) -> pd.Series[Any]:
     """Return the draw of each tune run; counted within its search where the table does not say."""
     tuned = frame["phase"] == TUNE
-    counted = frame.groupby(["workload", "budget", "arm", "phase", "search"]).cumcount()
+    counted = frame.groupby(["workload", "budget", "arm", "phase", "search", "rung"], dropna=False).cumcount()
     known = frame["draw"] if not frame.loc[tuned, "draw"].isna().any() else counted
     return known.where(tuned)
 
 
 def _check_repeats(columns: Columns, frame: pd.DataFrame) -> None:
     """Note runs that stand twice."""
-    for phase, index, name in ((CONFIRM, "seed_index", "seed"), (TUNE, "draw", "draw")):
+    for phase, index, name, of in ((CONFIRM, "seed_index", "seed", "winner"), (TUNE, "draw", "draw", "rung")):
         own = (frame["phase"] == phase).to_numpy()
-        keys = ["arm", "workload", "budget", "search", index]
+        keys = ["arm", "workload", "budget", "search", index, of]
         twice = np.zeros(len(frame), dtype=bool)
         twice[own] = frame.loc[own, keys].duplicated(keep=False).to_numpy()
         shown = [f"{arm} {name} {value}" for arm, value in zip(frame["arm"], frame[name], strict=True)]
@@ -194,8 +198,15 @@ def _check_repeats(columns: Columns, frame: pd.DataFrame) -> None:
 
 def _key(row: dict[Hashable, Any]) -> str:
     cell = f"{row['workload']}/{row['budget_unit'] or 'budget'}-{row['budget']}"
-    index = f"seed-{row['seed_index']:.0f}" if row["phase"] == CONFIRM else f"draw-{row['draw']:.0f}"
+    if row["phase"] == CONFIRM:
+        index = f"{_part('draw', row['winner'])}seed-{row['seed_index']:.0f}"
+    else:
+        index = f"{_part('rung', row['rung'])}draw-{row['draw']:.0f}"
     return f"{cell}/{row['arm']}/{row['phase']}/search-{row['search']:.0f}/{index}"
+
+
+def _part(name: str, number: float) -> str:
+    return "" if np.isnan(number) else f"{name}-{number:.0f}/"
 
 
 def in_order(frame: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -226,10 +237,15 @@ def shape_of(frame: pd.DataFrame, source: str) -> Shape:
         arms=tuple(dict.fromkeys(frame["arm"])),
         cells=tuple(dict.fromkeys(Cell(*cell) for cell in zip(frame["workload"], frame["budget"], strict=True))),
         unit=units.pop() if units else "",
-        draws=max(Counter(zip(*(tuned[name] for name in search), strict=True)).values(), default=0),
+        draws=_most(tuned, [*search, "rung"], default=0),
         searches=int(frame["search"].max()) + 1,
-        seeds=max(Counter(zip(*(confirmed[name] for name in search), strict=True)).values(), default=1),
+        seeds=_most(confirmed, [*search, "winner"], default=1),
     )
+
+
+def _most(frame: pd.DataFrame, names: list[str], default: int) -> int:
+    """Return how many runs the largest group has."""
+    return int(frame.groupby(names, dropna=False).size().max()) if len(frame) else default
 
 
 def outcomes(frame: pd.DataFrame) -> list[str]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeps.cli.console import err, out
-from sweeps.cli.verdict import is_table, shown_path
-from sweeps.errors import FairsweepError, InputError
+from sweeps.cli.verdict import REPORT_FILE, is_table, read_recorded, shown_path
+from sweeps.errors import InputError
 from sweeps.places import Places
 
 if TYPE_CHECKING:
     from analysis.report import Report
     from analysis.tidy import TableOptions
-
-REPORT_FILE = "report.json"
 
 
 def is_report(name: str) -> bool:
@@ -43,13 +42,17 @@ def print_comparison(first: str, second: str, options: TableOptions, folder: Pat
         folder: Where to write it; by default a folder named after both, beside the user.
 
     Raises:
-        InputError: one of them cannot be read, or `folder` cannot be written.
+        InputError: one of them cannot be read, both are the same, or `folder` cannot be written.
+        FairsweepError: MLflow does not answer.
     """
-    target = folder or Path(f"{_stem(first)}-and-{_stem(second)}")
+    if _place(first) == _place(second):
+        raise InputError(f"--compare must be another study than the first; got {second}, which is the same.")
+    target = folder or Path("-and-".join(_stems(first, second)))
     with err.status("reading both and comparing them ..."):
         from analysis.comparing import compare_reports, write_comparison  # noqa: PLC0415 (slow to import)
 
-        comparison = compare_reports(_report(first, options), _report(second, options))
+        reports = _report(first, options, "STUDY"), _report(second, options, "--compare")
+        comparison = compare_reports(*reports, sources=(first, second))
         try:
             files = write_comparison(comparison, target)
         except OSError as error:
@@ -61,19 +64,40 @@ def print_comparison(first: str, second: str, options: TableOptions, folder: Pat
     out.print(f"\nComparison:  {shown_path(files.html)}", soft_wrap=True, markup=False)
 
 
-def _stem(name: str) -> str:
-    path = Path(name)
-    stem = path.resolve().parent.name if path.name == REPORT_FILE else path.stem or path.resolve().name
-    return re.sub(r"[^\w.-]+", "-", stem) or "study"
+def _place(name: str) -> Path | str:
+    """Return the file behind an argument, or the name of the recorded study."""
+    if is_report(name):
+        return _report_file(name).resolve()
+    return Path(name).resolve() if is_table(name) else name
 
 
-def _report(name: str, options: TableOptions) -> Report:
+def _report_file(name: str) -> Path:
+    return Path(name) / REPORT_FILE if Path(name).is_dir() else Path(name)
+
+
+def _stems(*names: str) -> list[str]:
+    """Return what to call a folder by for each argument: its name, with the folders above it where one would not do."""
+    paths = [_without_suffix(name) for name in names]
+    stems = [path.name for path in paths]
+    if len(set(stems)) < len(stems):
+        common = os.path.commonpath([path.parent for path in paths])
+        stems = [str(path.relative_to(common)) for path in paths]
+    return [re.sub(r"[^\w.-]+", "-", stem) or "study" for stem in stems]
+
+
+def _without_suffix(name: str) -> Path:
+    if is_report(name):
+        return _report_file(name).resolve().parent
+    path = Path(name).resolve()
+    return path.with_suffix("") if is_table(name) else path
+
+
+def _report(name: str, options: TableOptions, argument: str) -> Report:
     from analysis.report import build_report, read_report  # noqa: PLC0415 (slow to import)
     from analysis.tidy import TableError, read_table  # noqa: PLC0415
 
     if is_report(name):
-        path = Path(name)
-        path = path / REPORT_FILE if path.is_dir() else path
+        path = _report_file(name)
         try:
             return read_report(path)
         except (OSError, ValueError) as error:
@@ -86,13 +110,4 @@ def _report(name: str, options: TableOptions) -> Report:
             return build_report(read_table(name, options=options))
         except TableError as error:
             raise InputError(str(error)) from error
-    if Path(name).is_dir():
-        raise InputError(f"{name} must be a folder with a {REPORT_FILE}; there is none in it.")
-    from analysis.results import StudyNotFoundError, StudyReadError, read_study  # noqa: PLC0415
-
-    try:
-        return build_report(read_study(Places.from_environment().tracking_uri, name))
-    except StudyNotFoundError as error:
-        raise InputError(str(error)) from error
-    except StudyReadError as error:
-        raise FairsweepError(str(error)) from error
+    return build_report(read_recorded(Places.from_environment(), name, argument))

@@ -13,19 +13,25 @@ from rich.table import Table
 
 from sweeps.cli.console import err, out
 from sweeps.errors import FairsweepError, InputError
-from sweeps.places import Places
+from sweeps.places import Places, without_credentials
 
 if TYPE_CHECKING:
+    from analysis.record import StudyRecord
     from analysis.report import Report, VerdictRow
+    from analysis.tables.contents import Design
     from analysis.tidy import TableOptions
 
 _COLOURS = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "yellow", "control": "bold"}
 _TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+_STUDY_FILE_SUFFIXES = (".yaml", ".yml")
+REPORT_FILE = "report.json"
 
 
 def is_table(name: str) -> bool:
     """Tell whether the argument of ``report`` is a file with a table, and not the name of a recorded study."""
-    return name.lower().endswith(_TABLE_SUFFIXES) or Path(name).is_file()
+    if name.lower().endswith(_TABLE_SUFFIXES):
+        return True
+    return Path(name).is_file() and not name.lower().endswith(_STUDY_FILE_SUFFIXES)
 
 
 def print_table_report(table: Path, curves: Path | None, options: TableOptions, folder: Path | None) -> None:
@@ -50,6 +56,49 @@ def print_table_report(table: Path, curves: Path | None, options: TableOptions, 
     _print_verdicts(report, files.html)
 
 
+def read_recorded(places: Places, study: str, argument: str) -> StudyRecord:
+    """Read a recorded study.
+
+    Args:
+        places: Where studies are recorded.
+        study: What the user gave.
+        argument: What that was given as, for the message.
+
+    Raises:
+        InputError: nothing of that name is recorded.
+        FairsweepError: MLflow does not answer.
+    """
+    from analysis.results import StudyReadError, read_study  # noqa: PLC0415 (slow to import)
+
+    try:
+        _find(places, study)
+    except InputError as error:
+        raise InputError(
+            f"{argument} must be a recorded study, a folder with a {REPORT_FILE}, or a table such as results.csv; got "
+            f"{study}. {_what_is_here(study)}, and {error}"
+        ) from error
+    try:
+        return read_study(places.tracking_uri, study)
+    except StudyReadError as error:
+        raise FairsweepError(str(error)) from error
+
+
+def _find(places: Places, study: str) -> None:
+    from sweeps.recording import connect, find_study  # noqa: PLC0415
+
+    if places.is_new:
+        raise InputError(f"no study is recorded in {without_credentials(places.tracking_uri)} yet.")
+    find_study(connect(places), study)
+
+
+def _what_is_here(name: str) -> str:
+    if Path(name).is_dir():
+        return f"The folder of that name has no {REPORT_FILE}"
+    if Path(name).exists():
+        return "The file of that name has no results, as a study file has none"
+    return "There is no file or folder of that name"
+
+
 def print_report(places: Places, study: str, folder: Path) -> None:
     """Write the report of a recorded study to `folder` and into MLflow, and print its verdicts.
 
@@ -60,17 +109,12 @@ def print_report(places: Places, study: str, folder: Path) -> None:
     with err.status("reading the record and writing the report ..."):
         # These take seconds to import, which other commands should not cost.
         from analysis.report import build_report, write_report  # noqa: PLC0415
-        from analysis.results import StudyNotFoundError, StudyReadError, read_study  # noqa: PLC0415
         from sweeps.recording import record_report  # noqa: PLC0415
 
+        record = read_recorded(places, study, "STUDY")
+        report = build_report(record)
         try:
-            record = read_study(places.tracking_uri, study)
-            report = build_report(record)
             files = write_report(report, folder, record=record)
-        except StudyNotFoundError as error:
-            raise InputError(str(error)) from error
-        except StudyReadError as error:
-            raise FairsweepError(str(error)) from error
         except OSError as error:
             raise InputError(f"the report cannot be written to {folder}: {error.strerror or error}.") from error
         record_report(places, study, files.by_name(folder), report.headline)
@@ -79,21 +123,24 @@ def print_report(places: Places, study: str, folder: Path) -> None:
 
 
 def _print_verdicts(report: Report, html: Path) -> None:
+    from analysis.rendering.check_groups import lines as check_lines  # noqa: PLC0415
     from analysis.report import verdict_rows  # noqa: PLC0415
 
-    out.print(_verdict_table(verdict_rows(report), report.design.budget_unit))
+    out.print(_verdict_table(verdict_rows(report), report.design))
     out.print()
-    # Several checks can lack the same part of a table.
-    for status, evidence in dict.fromkeys((c.status, c.evidence) for c in report.checks if c.status != "pass"):
-        colour = "red" if status == "fail" else "yellow"
-        out.print(f"[{colour}]{status}[/] {escape(evidence)}")
+    for kind, text in check_lines(report.checks):
+        word = {"fail": "[red]fail[/] ", "warn": "[yellow]warn[/] "}.get(kind, "")
+        out.print(f"{word}{escape(text)}")
     for sentence in report.sentences:
         out.print(sentence, markup=False)
     out.print(f"\nReport:  {shown_path(html)}", soft_wrap=True, markup=False)
 
 
-def _verdict_table(rows: Sequence[VerdictRow], unit: str) -> Table:
+def _verdict_table(rows: Sequence[VerdictRow], design: Design) -> Table:
     """Return the verdicts, 80 columns wide, under one heading per cell."""
+    from analysis.whereabouts import has_budgets  # noqa: PLC0415
+
+    unit = design.budget_unit
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("arm", no_wrap=True, overflow="ellipsis", min_width=10)
     table.add_column("accuracy %", justify="right", no_wrap=True)
@@ -101,9 +148,8 @@ def _verdict_table(rows: Sequence[VerdictRow], unit: str) -> Table:
     table.add_column("adj. p", justify="right", no_wrap=True, min_width=6)
     table.add_column("verdict", no_wrap=True, min_width=10)
     for (workload, budget), cell in groupby(rows, key=lambda row: (row.workload, row.budget)):
-        table.add_row(
-            f"[dim]{escape(workload)}, {budget} {escape(unit.removesuffix('s') if budget == '1' else unit)}[/]"
-        )
+        length = f", {budget} {unit.removesuffix('s') if budget == '1' else unit}" if has_budgets(design) else ""
+        table.add_row(f"[dim]{escape(workload + length)}[/]")
         for row in cell:
             colour = _COLOURS.get(row.verdict, "default")
             table.add_row(escape(row.arm), row.accuracy, row.difference, row.p_adjusted, f"[{colour}]{row.verdict}[/]")
@@ -113,4 +159,4 @@ def _verdict_table(rows: Sequence[VerdictRow], unit: str) -> Table:
 def shown_path(path: Path) -> str:
     """Return `path` as short as it can be clicked or typed here."""
     relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
+    return str(path) if relative.startswith("..") or Path.cwd() == Path("/") else relative

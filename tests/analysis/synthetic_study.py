@@ -149,6 +149,8 @@ def _trial(place: Place, suffix: str, **values: Any) -> dict[str, Any]:
         "updates": total,
         "total_updates": total,
         "train_seconds": 0.01 * total,
+        "attempts": 1,
+        "hardware": "H200",
         **values,
     }
 
@@ -252,9 +254,13 @@ def _tags(trial: Mapping[str, Any]) -> dict[str, str]:
         layout.PHASE: "phase",
         layout.SEARCH: "search",
         layout.DRAW: "draw",
+        layout.RUNG: "rung",
+        layout.WINNER: "winner",
         layout.SEED_INDEX: "seed_index",
         layout.SEED: "seed",
         layout.OUTCOME: "outcome",
+        layout.ATTEMPTS: "attempts",
+        layout.HARDWARE: "hardware",
     }
     present = {tag: str(trial[name]) for tag, name in names.items() if not pd.isna(trial[name])}
     return {layout.ROLE: layout.ROLE_TRIAL, **present}

@@ -124,6 +124,58 @@ def test_accuracy_that_rises_with_the_seeds_is_a_warning():
     assert "one_cycle at 2 epochs" in checks(changed(record, at(2, "one_cycle"), test=rising))["no_drift"].evidence
 
 
+def spread_over(record, epochs, arm, deviation):
+    """Return the record with accuracies of an arm that are evenly spread about 0.8, this many points on each side."""
+    return changed(record, at(epochs, arm), test=list(0.8 + deviation / 100 * np.linspace(-1, 1, 6)))
+
+
+def test_an_arm_that_spreads_far_wider_than_the_control_is_a_warning_that_withholds_nothing():
+    wide = spread_over(spread_over(small(), 2, "piecewise", 0.1), 2, "one_cycle", 1.0)
+    row = checks(wide)["equal_spreads"]
+    assert (row.status, row.evidence) == (
+        "warn",
+        "one_cycle at 2 epochs: spreads 10.0 times as far as piecewise "
+        "(standard deviations 0.75 and 0.07 points, p <0.001 over all comparisons)",
+    )
+    assert set(row.run_ids) == set(
+        wide.trials[(wide.trials["budget"] == 2) & (wide.trials["phase"] == "confirm")].run_id
+    )
+    assert not any(comparison.withheld for comparison in comparisons(wide))
+    narrow = checks(spread_over(spread_over(small(), 2, "piecewise", 1.0), 2, "one_cycle", 0.1))["equal_spreads"]
+    assert narrow.evidence.startswith("one_cycle at 2 epochs: piecewise spreads 10.0 times as far (")
+
+
+def test_the_more_comparisons_the_more_unequal_spreads_must_be_for_a_warning():
+    def status(budgets):
+        record = small(budgets=budgets)
+        for epochs in budgets:
+            for arm, deviation in (("piecewise", 0.3), ("one_cycle", 0.3 if epochs != 2 else 1.1)):
+                record = spread_over(record, epochs, arm, deviation)
+        return checks(record)["equal_spreads"].status
+
+    assert (status((2,)), status((2, 5, 10, 20))) == ("warn", "pass")
+
+
+def test_spreads_that_differ_little_or_rest_on_three_seeds_or_none_are_no_warning():
+    alike = spread_over(spread_over(small(), 2, "piecewise", 0.5), 2, "one_cycle", 0.9)
+    assert checks(alike)["equal_spreads"].status == "pass"
+    assert checks(small(seeds=3))["equal_spreads"].status == "pass"
+    constant = changed(small(), at(2, "piecewise"), test=0.8)
+    assert checks(constant)["equal_spreads"].status == "pass"
+
+
+def test_many_seeds_may_show_a_ratio_of_spreads_below_two_without_a_warning():
+    record = small(seeds=200)
+    for arm, deviation in (("piecewise", 1.0), ("one_cycle", 1.8)):
+        values = 0.8 + deviation / 100 * np.linspace(-1, 1, 200)
+        record = changed(record, at(2, arm), test=list(values))
+    assert checks(record)["equal_spreads"].status == "pass"
+
+
+def test_unequal_spreads_are_no_threat_to_a_sequential_study():
+    assert "equal_spreads" not in checks(sequential())
+
+
 def test_a_control_below_its_published_accuracy_withholds_every_verdict_and_another_arm_is_warned_of():
     weak = with_arm(small(), "piecewise", reference_accuracy=0.95)
     row = checks(weak)["control_reaches_reference"]
@@ -144,12 +196,22 @@ def test_runs_left_out_are_a_warning():
 @pytest.mark.parametrize(
     ("part", "names"),
     [
-        ("tuning", {"equal_tuning_budgets", "disjoint_seeds", "control_is_tuned", "enough_feasible_draws"}),
+        (
+            "tuning",
+            {
+                "equal_tuning_budgets",
+                "disjoint_seeds",
+                "control_is_tuned",
+                "enough_feasible_draws",
+                "searches_replicated",
+            },
+        ),
         ("plan", {"planned_trials"}),
         ("seeds", {"same_confirm_seeds", "disjoint_seeds", "no_drift"}),
         ("updates", {"equal_horizons"}),
         ("curves", {"targets_informative", "no_copies", "arms_differ", "final_is_last", "evaluations_dense_enough"}),
-        ("rules", {"rules_fixed_first"}),
+        ("rules", {"rules_fixed_first", "rules_not_extended"}),
+        ("seconds", {"same_hardware"}),
     ],
 )
 def test_what_was_not_recorded_is_a_warning_and_never_passes(part, names):

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
-from analysis.statistics import WelchDifference, welch_difference
+from analysis.statistics import MeanDifference, welch_difference
 from analysis.statistics.combination import change_of_differences, combine_differences, difference_of_summaries
 
 samples = st.lists(st.floats(0, 1).map(lambda x: round(x, 4)), min_size=2, max_size=8).filter(lambda v: np.ptp(v) > 0)
 
 
 def estimate(difference, error, df=1e9):
-    return WelchDifference(difference=difference, standard_error=error, degrees_of_freedom=df)
+    return MeanDifference(difference=difference, standard_error=error, degrees_of_freedom=df)
 
 
 def summary(values):

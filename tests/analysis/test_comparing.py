@@ -1,6 +1,7 @@
 import dataclasses
 import functools
 import json
+import re
 import typing
 
 import jsonschema
@@ -19,6 +20,7 @@ from analysis.tables.arms import arm_rows, seed_rows
 from analysis.tables.comparisons import comparison_rows
 from analysis.tables.contents import describe_design
 from analysis.tables.ledger import ledger_rows
+from analysis.tidy.trials import WHOLE_RUN_UNIT
 from tests.analysis.synthetic_study import ARMS, TWO_ARMS, at, changed, synthetic_record, without
 from tests.analysis.test_rendering import Outline
 
@@ -123,9 +125,9 @@ def test_better_in_one_study_and_worse_in_the_other_contradict_each_other():
     cell = comparison.cells[0]
     assert (cell.first.verdict, cell.second.verdict, cell.agreement) == ("better", "worse", "contradict")
     assert cell.change_high < 0
-    assert "contradict each other (better in one, worse in the other) at 1" in comparison.headline
-    assert "one_cycle on mnist1d-conv at budget 2" in comparison.headline
-    assert "though at 1 the studies are too far apart" in comparison.headline
+    assert "contradict each other (better in one, worse in the other) for 1 comparison" in comparison.headline
+    assert "one_cycle on mnist1d-conv at 2 epochs" in comparison.headline
+    assert "though for 1 of them the studies are too far apart" in comparison.headline
 
 
 def test_better_against_equivalent_differ():
@@ -167,6 +169,55 @@ def test_a_study_that_was_continued_with_more_seeds_is_found_too(first):
     record = synthetic_record(arms=TWO_ARMS, budgets=(2, 5), draws=4, seeds=6)
     fewer = without(record, lambda t: (t["phase"] == "confirm") & (t["seed_index"] >= 4))
     assert all(cell.same_runs for cell in compare_reports(first, report_of("fewer", record=fewer)).cells)
+
+
+def test_tables_that_number_their_runs_alike_are_of_runs_of_their_own(first, second):
+    one, two = ([row.run_ids for row in report.seeds] for report in (first, second))
+    assert len(one) == len(two)
+    renumbered = dataclasses.replace(
+        second, seeds=tuple(dataclasses.replace(row, run_ids=ids) for row, ids in zip(second.seeds, one, strict=True))
+    )
+    cells = compare_reports(first, renumbered).cells
+    assert [cell.same_runs for cell in cells] == [False, False]
+    assert cells[0].combined is not None
+
+
+def test_runs_of_one_id_and_one_accuracy_are_in_both_studies_whatever_their_seeds(first):
+    unnamed = tuple(dataclasses.replace(row, seed_index=None) for row in first.seeds)
+    other = dataclasses.replace(first, seeds=unnamed, design=dataclasses.replace(first.design, protocol_hash="other"))
+    cell = compare_reports(first, other).cells[0]
+    assert (cell.same_runs, cell.not_combined) == (True, "runs of the arm or the control are in both studies")
+
+
+def test_studies_of_one_name_are_told_apart_by_where_they_are_from(first):
+    again = report_of("first", seed=1)
+    comparison = compare_reports(first, again, ("a/report", "b/report"))
+    assert comparison.headline.startswith("first (a/report) and first (b/report) have 2 comparisons in common.")
+    assert render_comparison_markdown(comparison, ()).startswith("# first (a/report) and first (b/report)\n")
+    assert compare_reports(first, again).second.label == "first (the second)"
+    assert compare_reports(first, report_of("second", seed=1), ("a", "b")).first.label == "first"
+
+
+def test_a_budget_that_is_not_recorded_is_not_named():
+    reports = [report_of(name, seed=i, budgets=(1,), arms=arms(effect)) for i, (name, effect) in enumerate(
+        (("first", 0.03), ("second", -0.03)))]  # fmt: skip
+    one, two = (replaced_design(report, budget_unit=WHOLE_RUN_UNIT) for report in reports)
+    comparison = compare_reports(one, two)
+    assert comparison.cells[0].agreement == "contradict"
+    texts = [render_comparison_markdown(comparison, draw_forest(comparison)), draw_forest(comparison)[0].alt]
+    assert not any(re.search(rf"\b(budget|{WHOLE_RUN_UNIT})\b", text.partition("Ledgers")[0]) for text in texts)
+
+
+def replaced_design(report, **changes):
+    return dataclasses.replace(report, design=dataclasses.replace(report.design, **changes))
+
+
+def test_what_a_record_holds_is_no_rule_but_is_shown(first, second):
+    poorer = replaced_design(second, recorded=("plan", "rules", "seeds", "tuning", "updates"))
+    comparison = compare_reports(first, poorer)
+    assert [rule.rule for rule in comparison.rules] == ["protocol_hash"]
+    assert "Their reports show no difference between their rules." in comparison.headline
+    assert "curves, seconds" in render_comparison_markdown(comparison, ())
 
 
 def test_equal_accuracies_of_all_seeds_do_not_make_two_studies_one():
@@ -214,7 +265,10 @@ def test_studies_without_a_common_comparison_say_so(first):
     other = report_of("other", seed=1, budgets=(10, 20))
     comparison = compare_reports(first, other)
     assert comparison.cells == ()
-    assert "first and other have no comparison in common" in comparison.headline
+    assert comparison.sentences[0] == (
+        "first and other have no comparison in common: they are matched by name, and differ in budgets (2, 5 in one, "
+        "10, 20 in the other)."
+    )
     assert [(cell.budget, cell.study) for cell in comparison.unshared] == [
         (2, "first"), (5, "first"), (10, "second"), (20, "second"),
     ]  # fmt: skip

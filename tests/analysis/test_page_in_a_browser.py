@@ -40,6 +40,17 @@ def test_the_page_never_scrolls_sideways_even_with_everything_unfolded(browser, 
     )
 
 
+def test_no_table_scrolls_sideways_on_a_laptop(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(address)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('.scroll')].filter(s => s.scrollWidth > s.clientWidth)
+                  .map(s => s.getAttribute('aria-label'))"""
+    )
+    assert wide == []
+
+
 def test_the_page_asks_the_network_for_nothing_and_logs_no_error(browser, address):
     page = browser.new_page()
     requests, messages = [], []

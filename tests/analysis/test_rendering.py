@@ -10,7 +10,7 @@ from analysis.report import build_report, write_report
 from tests.analysis.synthetic_study import TWO_ARMS, at, changed, synthetic_record
 
 NASTY = "<script>alert('x')</script> & $a$ |b| _c_"
-VOID = {"meta", "br", "img", "hr", "link", "input", "path", "use", "rect", "circle"}
+VOID = {"meta", "br", "img", "hr", "link", "input", "path", "use", "rect", "circle", "wbr"}
 
 
 class Outline(HTMLParser):

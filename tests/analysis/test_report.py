@@ -35,8 +35,8 @@ def comparison(report, budget, arm="one_cycle"):
     return next(row for row in report.comparisons if (row.budget, row.arm) == (budget, arm))
 
 
-def test_a_complete_fair_study_passes_every_check(report):
-    assert {row.status for row in report.checks} == {"pass"}
+def test_a_complete_fair_study_passes_every_check_but_that_it_searched_once(report):
+    assert [row.name for row in report.checks if row.status != "pass"] == ["searches_replicated"]
     assert not any(row.withheld for row in report.comparisons)
 
 
@@ -212,7 +212,7 @@ def test_winners_of_replicated_searches_share_seeds_so_they_are_averaged_per_see
     assert row.mean == pytest.approx(runs["test"].mean())
     assert row.sd == pytest.approx(runs.groupby("seed_index")["test"].mean().std())
     assert len(report.winners) == 2 * 2 * 2
-    assert check(report, "one_search").status == "warn"
+    assert check(report, "searches_replicated").status == "pass"
     assert check(report, "planned_trials").status == "pass"
 
 

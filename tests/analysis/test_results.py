@@ -134,7 +134,7 @@ def test_a_server_is_asked_a_few_times_however_many_trials_there_are(tracking_ur
         return request(session, method, url, **kwargs)
 
     monkeypatch.setattr(Session, "request", counted)
-    with serve(tracking_uri, log_path=tmp_path / "server.log", preferred_port=0) as server:
+    with serve(tracking_uri, log_path=tmp_path / "server.log") as server:
         same_as(read, read_study(server.url, "quickstart", curves=layout.CURVES))
     assert len(read.trials) > len(asked)
     assert sum("get-history-bulk" in url for url in asked) == len(layout.CURVES)

@@ -1,5 +1,4 @@
 import math
-import warnings
 from itertools import combinations
 
 import numpy as np
@@ -38,12 +37,25 @@ def test_kaplan_meier_by_hand():
     assert curve.median() == 3
 
 
-def test_the_band_by_hand():
-    # log(-log 3/4) +- z sqrt(1 / (4 * 3)) / log 3/4
-    curve = kaplan_meier(read("1 2+ 3 4+"))
-    centre, reach = math.log(-math.log(0.75)), 1.959963984540054 * math.sqrt(1 / 12) / math.log(0.75)
-    assert curve.low[1] == pytest.approx(math.exp(-math.exp(centre - reach)))
-    assert curve.high[1] == pytest.approx(math.exp(-math.exp(centre + reach)))
+def test_the_band_of_four_runs_as_published():
+    # Fay and Brittain, Beta Product Confidence Procedure Confidence Intervals and Discrete Data, section 1: 2.5 and
+    # 97.5 % quantiles of Beta(4 - j, j + 1) and Beta(4 - j + 1, j) after the j-th of four hits.
+    curve = kaplan_meier(read("3 7 8 14"))
+    np.testing.assert_allclose(curve.low, [0.397635364, 0.194120450, 0.067585986, 0.006309463, 0], atol=5e-10)
+    np.testing.assert_allclose(curve.high, [1, 0.9936905, 0.9324140, 0.8058796, 0.6023646], atol=5e-8)
+
+
+def test_the_band_by_hand_where_a_run_ceased_to_be_watched():
+    # Hits at 1 of 3 and at 3 of 1: W = Beta(3, 1) Beta(1, 1), whose mean is 3/8 and whose mean square is 3/5 1/3.
+    curve = kaplan_meier(read("1 2+ 3"))
+    mean, square = 3 / 8, 1 / 5
+    total = (mean - square) / (square - mean**2)
+    assert curve.high[3] == pytest.approx(stats.beta(mean * total, (1 - mean) * total).ppf(0.975))
+    # Between 1 and 2 two runs are left, from 2 on one: W Beta(2, 1) and W Beta(1, 1) with W = Beta(3, 1).
+    assert curve.low[1] == pytest.approx(stats.beta(2, 2).ppf(0.025))
+    mean, square = 3 / 4 / 2, 3 / 5 / 3
+    total = (mean - square) / (square - mean**2)
+    assert curve.low[2] == pytest.approx(stats.beta(mean * total, (1 - mean) * total).ppf(0.025))
 
 
 def test_remission_of_leukaemia_as_published():
@@ -57,17 +69,22 @@ def test_remission_of_leukaemia_as_published():
 
 
 @given(runs)
-def test_estimate_and_band_agree_with_scipy(pairs):
+def test_the_estimate_agrees_with_scipy(pairs):
     sample = sample_of(pairs)
     expected = stats.ecdf(stats.CensoredData(sample.times[sample.reached], right=sample.times[~sample.reached])).sf
-    curve = kaplan_meier(sample, 0.9)
-    np.testing.assert_allclose(curve.waiting[1:], expected.probabilities)
-    inner = (curve.waiting > 0) & (curve.waiting < 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scipy has no band at 0 and 1, and says so
-        band = expected.confidence_interval(0.9, method="log-log")
-    np.testing.assert_allclose(curve.low[inner], band.low.probabilities[inner[1:]])
-    np.testing.assert_allclose(curve.high[inner], band.high.probabilities[inner[1:]])
+    np.testing.assert_allclose(kaplan_meier(sample).waiting[1:], expected.probabilities)
+
+
+def test_the_band_is_near_that_of_products_of_beta_variables_that_are_drawn():
+    curve = kaplan_meier(read(MERCAPTOPURINE))
+    generator, product, size = np.random.default_rng(0), 1.0, 200_000
+    left = [*curve.at_risk[1:], 1]
+    for at_risk, hits, remain, low, high in zip(curve.at_risk, curve.hits, left, curve.low, curve.high, strict=True):
+        product = product * (generator.beta(at_risk - hits + 1, hits, size) if hits else 1.0)
+        # The product is not quite a beta variable, least so where few are left.
+        near = 0.006 if remain > 5 else 0.02
+        assert high == pytest.approx(np.quantile(product, 0.975), abs=near)
+        assert low == pytest.approx(np.quantile(product * generator.beta(remain, 1, size), 0.025), abs=near)
 
 
 @given(runs)
@@ -88,13 +105,22 @@ def test_without_early_censoring_the_curve_is_the_share_of_runs_by_counting(pair
     np.testing.assert_allclose(kaplan_meier(sample).waiting_at(at), counted)
 
 
+@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12), st.floats(0.5, 0.99))
+def test_without_early_censoring_the_band_is_the_exact_binomial_interval_throughout(pairs, confidence):
+    curve = kaplan_meier(sample_of([(time if reached else 7, reached) for time, reached in pairs]), confidence)
+    for time, low, high in zip(curve.times, curve.low, curve.high, strict=True):
+        waiting = sum(not reached or at > time for at, reached in pairs)
+        exact = stats.binomtest(waiting, len(pairs)).proportion_ci(confidence)
+        assert (low, high) == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+
 def test_where_all_or_none_are_done_the_band_is_the_exact_binomial_bound():
     # Clopper and Pearson with n = 5 and none: upper end 1 - 0.025^(1/5) = 0.5218.
     everybody, nobody = kaplan_meier(read("3 3 3 3 3")), kaplan_meier(read("3+ 3+ 3+ 3+ 3+"))
     assert (everybody.waiting[1], everybody.low[1]) == (0, 0)
-    assert everybody.high[1] == pytest.approx(stats.binomtest(0, 5).proportion_ci().high)
+    assert everybody.high[1] == pytest.approx(1 - 0.025**0.2)
     assert nobody.waiting.tolist() == nobody.high.tolist() == [1, 1]
-    assert nobody.low == pytest.approx([1 - everybody.high[1]] * 2)
+    assert nobody.low == pytest.approx([0.025**0.2] * 2)
     assert nobody.median() is None
 
 
@@ -102,7 +128,7 @@ def test_copies_that_share_a_seed_widen_nothing_and_narrow_nothing():
     alone = kaplan_meier(read("1 2 3 4+"))
     doubled = kaplan_meier(read("1 1 2 2 3 3 4+ 4+", seeds=[0, 0, 1, 1, 2, 2, 3, 3]))
     np.testing.assert_allclose(doubled.waiting, alone.waiting)
-    # Greenwood's sum over pairs of copies is half of that over single runs.
+    # Two copies of a run count as one.
     np.testing.assert_allclose(doubled.low, alone.low)
     np.testing.assert_allclose(doubled.high, alone.high)
 
@@ -118,19 +144,18 @@ def test_no_runs_have_no_curve():
         kaplan_meier(read(""))
 
 
-@pytest.mark.parametrize("num_runs", [5, 10, 20])
-def test_a_pointwise_95_percent_band_covers_at_least_93_percent_at_the_quartiles(num_runs):
+@pytest.mark.parametrize("num_runs", [3, 5, 10, 20])
+def test_a_pointwise_95_percent_band_covers_at_least_95_percent_also_where_runs_cease_to_be_watched(num_runs):
     generator = np.random.default_rng(num_runs)
+    shares = np.array([0.75, 0.5, 0.25])
     covered = np.zeros(3)
-    for times in generator.exponential(size=(600, num_runs)):
-        at = -np.log([0.75, 0.5, 0.25])
-        curve = kaplan_meier(hit_times(np.minimum(times, 2), times < 2))
-        steps = np.searchsorted(curve.times, at, side="right") - 1
-        # Before the first hit all runs are waiting.
-        low = np.where(steps < 0, 0.025 ** (1 / num_runs), curve.low[steps])
-        high = np.where(steps < 0, 1, curve.high[steps])
-        covered += (low <= [0.75, 0.5, 0.25]) & (high >= [0.75, 0.5, 0.25])
-    assert (covered / 600 >= 0.93).all()
+    for times, watched in zip(*generator.exponential([[[1.0]], [[2.0]]], size=(2, 2000, num_runs)), strict=True):
+        curve = kaplan_meier(hit_times(np.minimum(times, watched), times <= watched))
+        steps = np.searchsorted(curve.times, -np.log(shares), side="right") - 1
+        # Beyond the last time nothing is known, so that the lower end is 0 there.
+        low = np.where(steps == curve.times.size - 1, 0, curve.low[steps])
+        covered += (low <= shares) & (shares <= curve.high[steps])
+    assert (covered / 2000 >= 0.94).all()
 
 
 def test_the_cost_of_a_hit_as_defined():

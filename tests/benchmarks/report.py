@@ -30,15 +30,20 @@ from tests.analysis.synthetic_study import ARMS, study_json
 EVALUATIONS = 100
 UPDATES_PER_EPOCH = 32
 BUDGETS = (5, 10, 20, 40)
+#: Trials per workload with one draw and one seed: all arms confirm, and those that are not as published tune.
+_PLACES = len(BUDGETS) * (len(ARMS) + sum(not published for _, published, _ in ARMS.values()))
 
 
 def make_store(folder: Path, trials: int, workloads: int) -> str:
-    """Write a made-up study of about `trials` trials to a store in `folder`, unless it is there; return its address."""
+    """Write a made-up study of `trials` trials or a few more to a store in `folder`; return its address.
+
+    One that is there already is taken.
+    """
     path = folder / f"report-{trials}-{workloads}.db"
     if not path.exists():
         unfinished = path.with_suffix(".part")
         unfinished.unlink(missing_ok=True)
-        per_phase = max(trials // (2 * len(BUDGETS) * len(ARMS) * workloads), 2)
+        per_phase = max(-(-trials // (_PLACES * workloads)), 2)
         study = study_json(
             workloads=tuple(f"workload-{i}" for i in range(workloads)),
             budgets=BUDGETS,
@@ -229,9 +234,10 @@ def main() -> None:
         if options.over != "http":
             _print("sqlite", measured(uri))
         if options.over != "sqlite":
+            from sweeps.access import Access
             from sweeps.server import serve
 
-            with serve(uri, log_path=options.folder / "server.log", preferred_port=0) as server:
+            with serve(uri, log_path=options.folder / "server.log", access=Access(port=0)) as server:
                 _print("http", measured(server.url))
 
 

@@ -7,7 +7,18 @@ from functools import lru_cache
 
 from tests.calibration.experiments import Table
 
-ITEMS = ("means", "verdicts", "sequential", "effects", "survival", "speedups", "tuning", "workloads", "studies")
+ITEMS = (
+    "means",
+    "verdicts",
+    "spreads",
+    "sequential",
+    "effects",
+    "survival",
+    "speedups",
+    "tuning",
+    "workloads",
+    "studies",
+)
 
 
 @lru_cache(maxsize=1)

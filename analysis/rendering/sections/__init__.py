@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from analysis.figures.selection import omission
 from analysis.rendering.section import Section
 from analysis.rendering.sections import across, core, final, speedups, threats, tuning
 from analysis.rendering.sections.time_to_target import time_to_target, time_to_target_details
 from analysis.tables.contents import Report
+from analysis.whereabouts import joined
 
 
 def report_sections(report: Report) -> tuple[Section, ...]:
     """Return the parts of a report below its first screen, the most telling first."""
-    return (
+    sections = (
+        core.accuracy(report),
         core.remarks(report),
         core.published_gaps(report),
         speedups.speed_up(report),
@@ -32,3 +37,9 @@ def report_sections(report: Report) -> tuple[Section, ...]:
         core.guide(report),
         core.provenance(report),
     )
+    return tuple(_with_omission(report, section) for section in sections)
+
+
+def _with_omission(report: Report, section: Section) -> Section:
+    left_out = omission(report, section.figures)
+    return replace(section, note=joined(section.note, left_out)) if left_out else section

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from analysis import wording
 from analysis.rendering.section import Section
@@ -11,6 +12,7 @@ from analysis.statistics.profiles import LARGEST_RATIO
 from analysis.statistics.ranks import FEWEST_BLOCKS
 from analysis.tables.contents import Report
 from analysis.tables.rows import GeometricSpeedUpRow, RankTestRow, ScoreRow
+from analysis.whereabouts import at_budget, has_budgets, joined
 
 TITLE = "Across workloads"
 COUNTED = "Each workload counts once, whatever its accuracies."
@@ -61,8 +63,9 @@ def _as_published(report: Report, arm: str) -> bool:
 
 
 def _about_speed_up(report: Report, row: GeometricSpeedUpRow) -> str:
-    where = f"{row.workloads} workloads at {wording.number(row.budget)} {report.design.budget_unit}"
-    against = f"{row.arm} against {row.control} over {where}"
+    against = joined(
+        f"{row.arm} against {row.control} over {row.workloads} workloads", at_budget(report.design, row.budget)
+    )
     if row.speed_up is not None:
         interval = _interval(row.ci_low, row.ci_high)
         between = f", {wording.confidence(report.design.alpha)} interval over workloads {interval}" if interval else ""
@@ -88,13 +91,14 @@ def _about_ranks(report: Report) -> tuple[str, ...]:
     reasons = dict.fromkeys(test.withheld for test in tests if test.withheld)
     for reason in reasons:
         budgets = ", ".join(wording.number(test.budget) for test in tests if test.withheld == reason)
-        where = "" if len(reasons) == 1 and not said else f" at {budgets} {report.design.budget_unit}"
+        one = not has_budgets(report.design) or (len(reasons) == 1 and not said)
+        where = "" if one else f" at {budgets} {report.design.budget_unit}"
         said.append(f"Arms are not grouped by rank{where}: {reason}.")
     return tuple(said)
 
 
 def _about_test(report: Report, test: RankTestRow) -> str:
-    where = f"Over {test.blocks} workloads at {wording.number(test.budget)} {report.design.budget_unit}"
+    where = joined(f"Over {test.blocks} workloads", at_budget(report.design, test.budget))
     if test.f_p is None:
         return f"{where} all arms rank alike."
     differ = "differ" if test.f_p < report.design.alpha else "do not differ by more than chance"
@@ -102,6 +106,15 @@ def _about_test(report: Report, test: RankTestRow) -> str:
     apart = f" not told apart: {groups}" if groups else " all arms are told apart"
     tail = f";{apart}" if test.f_p < report.design.alpha else ""
     return f"{where} the average ranks {differ} (p {wording.p_value(test.f_p)}){tail}."
+
+
+def _by_budget(
+    report: Report, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], *, num_keys: int
+) -> dict[str, Any]:
+    """Return the parts of a table whose rows start with the budget, which is left out where none is recorded."""
+    if has_budgets(report.design):
+        return {"columns": (report.design.budget_unit, *columns), "rows": rows, "num_keys": num_keys}
+    return {"columns": columns, "rows": tuple(row[1:] for row in rows), "num_keys": num_keys - 1}
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -195,9 +208,7 @@ def rank_table(report: Report) -> TextTable:
         )
     )
     return TextTable(
-        columns=(report.design.budget_unit, "arm", *numeric),
-        num_keys=2,
-        rows=rows,
+        **_by_budget(report, ("arm", *numeric), rows, num_keys=2),
         numeric=frozenset(numeric),
         name="average-ranks",
         caption="Average ranks in mean test accuracy, 1 is best.",
@@ -222,9 +233,7 @@ def rank_test_table(report: Report) -> TextTable:
         if test.blocks >= FEWEST_BLOCKS
     )
     return TextTable(
-        columns=(report.design.budget_unit, *numeric, "not told apart"),
-        num_keys=1,
-        rows=rows,
+        **_by_budget(report, (*numeric, "not told apart"), rows, num_keys=1),
         numeric=frozenset(numeric),
         prose=frozenset({"not told apart"}),
         name="rank-tests",

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from analysis.record import CONFIRM, UPDATES
 from analysis.rendering import text_tables
 from analysis.rendering.guide import reading_guide
 from analysis.rendering.section import Section
 from analysis.tables.contents import Report
+from analysis.whereabouts import has_budgets
+
+# More figures than these would push the verdicts off the first screen.
+MOST_LEADING = 2
+
+
+def accuracy(report: Report) -> Section:
+    """Show accuracy against budget of many workloads, which would push the verdicts off the first screen."""
+    shown = not leads(report)
+    return Section(
+        title="Accuracy against budget" if has_budgets(report.design) else "Accuracy",
+        note="Mean test accuracy and differences to the control, with intervals; the grey band is the margin.",
+        figures=("accuracy",) if shown else (),
+    )
+
+
+def leads(report: Report) -> bool:
+    """Say whether the first screen has room for a figure per workload."""
+    return len(report.design.workloads) <= MOST_LEADING
 
 
 def remarks(report: Report) -> Section:
@@ -51,9 +73,36 @@ def ledger(report: Report) -> Section:
     """Show what every arm spent."""
     return Section(
         title="Ledger",
-        note="Updates charged count a diverged trial in full.",
+        note="Updates charged count a diverged trial in full." if UPDATES in report.design.recorded else "",
+        sentences=tuple(_spent_beside(report)),
         tables=(text_tables.ledger_table(report),),
     )
+
+
+def _spent_beside(report: Report) -> Iterator[str]:
+    """Say what was spent on trials that no statistic rests on."""
+    on_rungs, superseded = (sum(getattr(row, name) for row in report.ledger) for name in ("on_rungs", "superseded"))
+    if on_rungs:
+        yield (
+            f"{on_rungs} trials ran on the rungs of successive halving, at budgets shorter than those that are "
+            "compared: they chose which draws went on, and only the ledger shows them."
+        )
+    if superseded:
+        former = sum(row.superseded for row in report.ledger if row.phase == CONFIRM)
+        kinds = [f"{former} confirm {'run' if former == 1 else 'runs'} of former winners"] if former else []
+        if dropped := superseded - former:
+            kinds.append(f"{dropped} {'draw' if dropped == 1 else 'draws'} that lost their place on a rung")
+        yield (
+            f"{' and '.join(kinds)} count no longer, since draws that were added later did better; nothing but the "
+            "ledger rests on them."
+        )
+    restarts = sum(row.restarts or 0 for row in report.ledger)
+    if restarts:
+        times = "once" if restarts == 1 else f"{restarts} times"
+        yield (
+            f"Trials were started again {times} after their process or machine was lost; updates and seconds are "
+            "those of the training that ended."
+        )
 
 
 def rules(report: Report) -> Section:

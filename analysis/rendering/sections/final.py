@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from analysis import wording
-from analysis.rendering.section import Section
+from analysis.rendering.section import MOST_SENTENCES, Section
 from analysis.rendering.text_table import TextTable, cell_table
 from analysis.statistics.power import fewest_seeds_to_reject
 from analysis.tables.contents import Report
-from analysis.tables.rows import ComparisonRow, EffectRow, PairRow, PowerRow, SensitivityRow
+from analysis.tables.rows import ComparisonRow, EffectRow, PowerRow, SensitivityRow
+from analysis.whereabouts import joined, where
 
 # From here on pairing by seed would save a fourth of the seeds or more.
 NOTABLE_CORRELATION = 0.25
 MOST_EXAMPLES = 3
-_AnyRow = ComparisonRow | EffectRow | PairRow | PowerRow | SensitivityRow
 
 
 def effect_sizes(report: Report) -> Section:
@@ -49,11 +49,6 @@ def power(report: Report) -> Section:
     )
 
 
-def _where(report: Report, row: _AnyRow) -> str:
-    on = f"on {row.workload} " if len(report.design.workloads) > 1 else ""
-    return f"{on}at {wording.number(row.budget)} {report.design.budget_unit}"
-
-
 def _contenders(report: Report) -> list[str]:
     """Return the tuned arms but the control, or all other arms where none is tuned."""
     others = [arm for arm in report.design.arms if arm.name != report.design.control]
@@ -61,22 +56,29 @@ def _contenders(report: Report) -> list[str]:
 
 
 def _about_effects(report: Report) -> tuple[str, ...]:
-    """Say for each contender how often and by how much it beats the control where the two differ most."""
+    """Say for the contenders how often and by how much they beat the control where the two differ most."""
     effects = {(row.workload, row.budget, row.arm): row for row in report.effects}
+    by_arm = {name: [row for row in _differing(report) if row.arm == name] for name in _contenders(report)}
+    largest = [(max(rows, key=_size), len(rows) > 1) for rows in by_arm.values() if rows]
+    if len(largest) > MOST_SENTENCES:
+        largest = sorted(largest, key=lambda found: -_size(found[0]))[:MOST_EXAMPLES]
     sentences = []
-    for name in _contenders(report):
-        rows = [row for row in report.comparisons if row.arm == name and row.difference and not row.withheld]
-        if not rows:
-            continue
-        row = max(rows, key=lambda candidate: abs(candidate.difference or 0.0))
+    for row, several in largest:
         effect = effects[row.workload, row.budget, row.arm]
         errors = "" if effect.error_ratio is None else f"; it makes {_ratio(effect)} times the errors"
         chance = _estimate(effect.improvement, effect.improvement_low, effect.improvement_high)
-        sentences.append(
-            f"{name} differs most {_where(report, row)}: there one of its seeds beats one of {row.control} with "
-            f"probability {chance}{errors}."
-        )
+        seed = f"{row.arm} differs most {where(report.design, row)}: there a seed of it" if several else None
+        beats = f"beats one of {row.control} with probability {chance}{errors}."
+        sentences.append(f"{seed or f'A seed of {row.arm}'} {beats}")
     return tuple(sentences)
+
+
+def _differing(report: Report) -> list[ComparisonRow]:
+    return [row for row in report.comparisons if row.difference and not row.withheld]
+
+
+def _size(row: ComparisonRow) -> float:
+    return abs(row.difference or 0.0)
 
 
 def _about_agreement(report: Report) -> tuple[str, ...]:
@@ -84,7 +86,16 @@ def _about_agreement(report: Report) -> tuple[str, ...]:
     apart = [row for row in judged if not row.agrees]
     if not judged:
         return ()
-    tests = "Welch's t test, the paired t test and Dunnett's test"
+    tests = _listed(
+        name
+        for name, verdict in (
+            ("Welch's t test", "welch_verdict"), ("the paired t test", "paired_verdict"),
+            ("Dunnett's test", "dunnett_verdict"),
+        )
+        if any(getattr(row, verdict) for row in judged)
+    )  # fmt: skip
+    if len(judged) == len(apart) == 1:
+        return (f"{tests} would not all lead to the verdict: {_disagreement(report, apart[0])}.",)
     if not apart:
         every = "the only comparison" if len(judged) == 1 else f"all {len(judged)} comparisons"
         return (f"{tests} lead to the same verdict in {every}.",)
@@ -94,11 +105,16 @@ def _about_agreement(report: Report) -> tuple[str, ...]:
             f"They differ for {listed}{more}.",)  # fmt: skip
 
 
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _disagreement(report: Report, row: SensitivityRow) -> str:
     verdict = _verdicts(report)[row.workload, row.budget, row.arm].verdict
     named = (("Welch", row.welch_verdict), ("paired", row.paired_verdict), ("Dunnett", row.dunnett_verdict))
     others = ", ".join(f"{name} {word}" for name, word in named if word and word != verdict)
-    return f"{row.arm} {_where(report, row)} ({verdict}, but {others})"
+    return f"{joined(row.arm, where(report.design, row))} ({verdict}, but {others})"
 
 
 def _verdicts(report: Report) -> dict[tuple[str, float, str], ComparisonRow]:
@@ -133,17 +149,19 @@ def _about_pairs(report: Report) -> tuple[str, ...]:
 
 def _about_power(report: Report) -> tuple[str, ...]:
     """Say, per workload, what the comparisons of tuned arms can show with these seeds and with more."""
-    sentences: list[str] = []
-    for workload in report.design.workloads:
-        rows = [row for row in report.power if row.workload == workload and row.arm in _contenders(report)]
-        where = f"On {workload}, with" if len(report.design.workloads) > 1 else "With"
-        if rows:
-            sentences += _power_sentences(report, rows, where)
-    return tuple(sentences)
+    workloads, contenders = report.design.workloads, _contenders(report)
+    compared = [row for row in report.power if row.arm in contenders]
+    by_workload = {name: [row for row in compared if row.workload == name] for name in workloads}
+    # A workload takes up to three sentences.
+    if len(workloads) > MOST_SENTENCES // 3:
+        groups = [(f"Over {len(workloads)} workloads, with", compared)]
+    else:
+        groups = [(f"On {name}, with" if len(workloads) > 1 else "With", rows) for name, rows in by_workload.items()]
+    return tuple(sentence for begin, rows in groups if rows for sentence in _power_sentences(report, rows, begin))
 
 
-def _power_sentences(report: Report, rows: Sequence[PowerRow], where: str) -> Iterable[str]:
-    seeds = f"{where} {_span(sorted({n for row in rows for n in (row.n, row.n_control)}))} per arm"
+def _power_sentences(report: Report, rows: Sequence[PowerRow], begin: str) -> Iterable[str]:
+    seeds = f"{begin} {_span(sorted({n for row in rows for n in (row.n, row.n_control)}))} per arm"
     if not any(row.sd for row in rows):
         yield f"{seeds} the spread over seeds is not known, and nothing can be said about how many it would take."
         return
@@ -162,12 +180,12 @@ def _power_sentences(report: Report, rows: Sequence[PowerRow], where: str) -> It
         low, high = (wording.percent(end(detectable)) for end in (min, max))
         span = low if low == high else f"{low} to {high}"
         yield f"{seeds} a difference below {span} points would be missed more than one time in five{corrected}."
-    margin = f"±{wording.number(100 * report.design.equivalence_margin, 4)} points"
+    margin = f"±{wording.margin(report.design.equivalence_margin)}"
     needed = sorted(row.seeds_for_margin_adjusted for row in rows if row.seeds_for_margin_adjusted is not None)
     equal = sorted(row.seeds_for_equivalence for row in rows if row.seeds_for_equivalence is not None)
     if needed and equal:
         yield (
-            f"{'There it' if len(report.design.workloads) > 1 else 'It'} would take {_span(needed)} per arm to find a "
+            f"{'There it' if begin.startswith('On ') else 'It'} would take {_span(needed)} per arm to find a "
             f"difference as large as the margin of {margin}, and {_span(equal)} to show that equal arms are equivalent."
         )
 

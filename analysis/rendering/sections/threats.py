@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from analysis import wording
+from analysis.rendering.check_groups import OUTCOMES, counted, outcome_of
 from analysis.rendering.section import Section
 from analysis.rendering.text_table import TextTable, cell_table
 from analysis.tables.contents import Report
 from analysis.tables.rows import CheckRow, NullPairsRow
-
-_WORDS = {"fail": "failed", "warn": "gave a warning", "pass": "passed"}
+from analysis.whereabouts import capital, joined
 
 
 def threats(report: Report) -> Section:
     """Show every check with its evidence, those that did not pass first, and the A/A line."""
     return Section(
         title="Threats to validity",
-        note="A check that fails withholds the verdicts that it touches; a warning does not. Halves of the control's "
+        note="A check that fails withholds the verdicts that it touches; a warning does not. A check is unknown where "
+        "the record lacks what it needs: it neither passes nor fails. Halves of the control's "
         "own seeds, compared like two arms, show what the comparison finds where there is nothing to find.",
         sentences=(*_counts(report), *_null_pairs_sentences(report)),
         tables=(checks_table(report), null_pairs_table(report)),
@@ -47,27 +46,26 @@ def sequences(report: Report) -> Section:
 
 def checks_table(report: Report) -> TextTable:
     """Return every check with its evidence and, where it did not pass, the remedy; the worst first."""
-    order = list(_WORDS)
-    ranked = sorted(report.checks, key=lambda check: order.index(check.status))
+    ranked = sorted(report.checks, key=lambda check: OUTCOMES.index(outcome_of(check)))
     return TextTable(
         columns=("check", "status", "evidence"),
         num_keys=1,
-        rows=tuple((check.title, check.status, _evidence(check)) for check in ranked),
+        rows=tuple((check.title, outcome_of(check), _evidence(report, check)) for check in ranked),
         prose=frozenset({"check", "evidence"}),
         name="checks",
         caption="Conditions of a fair comparison, with what was seen.",
     )
 
 
-def _evidence(check: CheckRow) -> str:
+def _evidence(report: Report, check: CheckRow) -> str:
+    """Write evidence and remedy as sentences; a name at the beginning stays as it is."""
     evidence = check.evidence if check.evidence.endswith(".") else f"{check.evidence}."
-    return f"{evidence[:1].upper()}{evidence[1:]} {check.remedy}".rstrip() if check.remedy else evidence
+    named = evidence.startswith(tuple(f"{arm.name} " for arm in report.design.arms))
+    return joined(evidence if named else capital(evidence), check.remedy)
 
 
 def _counts(report: Report) -> tuple[str, ...]:
-    counts = Counter[str](check.status for check in report.checks)
-    parts = [f"{counts[status]} {word}" for status, word in _WORDS.items() if counts[status]]
-    return (f"Of {len(report.checks)} checks {', '.join(parts)}.",) if parts else ()
+    return (f"Of {len(report.checks)} checks {counted(report.checks)}.",) if report.checks else ()
 
 
 def _null_pairs_sentences(report: Report) -> tuple[str, ...]:
@@ -107,7 +105,7 @@ def null_pairs_table(report: Report) -> TextTable:
     return cell_table(
         report,
         numeric,
-        (_null_pairs_row(row) for row in report.null_pairs),
+        (_null_pairs_row(row) for row in report.null_pairs if row.splits),
         numeric=frozenset(numeric),
         name="control-against-itself",
         caption="Halves of the control's own seeds compared like two arms.",

@@ -9,10 +9,11 @@ from typing import TypeVar
 import numpy as np
 
 from analysis import wording
-from analysis.rendering.section import Section
+from analysis.rendering.section import MOST_SENTENCES, Section
 from analysis.rendering.text_table import TextTable, cell_table
 from analysis.tables.contents import Report
 from analysis.tables.rows.time_to_target import TargetComparisonRow, TimeToTargetRow
+from analysis.whereabouts import capital, joined, where
 
 Key = tuple[str, float, str, float]
 AnyRow = TypeVar("AnyRow", TimeToTargetRow, TargetComparisonRow)
@@ -54,20 +55,44 @@ def _sentences(report: Report) -> tuple[str, ...]:
     """Return one sentence or two per tuned arm and target, and one on how well times are known."""
     arms = [arm.name for arm in report.design.arms if not arm.as_published and arm.name != report.design.control]
     times = {(row.workload, row.budget, row.arm, row.target): row for row in report.time_to_target}
-    by_pair = (
-        [row for row in report.target_comparisons if (row.arm, row.target) == pair]
+    by_pair = [
+        rows
         for pair in product(arms, report.design.targets)
-    )
-    return (*(_finding(report, rows, times) for rows in by_pair if rows), *_known_to(report.time_to_target))
+        if (rows := [row for row in report.target_comparisons if (row.arm, row.target) == pair])
+    ]
+    if len(by_pair) > MOST_SENTENCES:
+        found = [_counts(report, target, by_pair) for target in report.design.targets]
+    else:
+        found = [_finding(report, rows, times) for rows in by_pair]
+    return (*found, *_known_to(report.time_to_target))
+
+
+def _counts(report: Report, target: float, by_pair: Sequence[Sequence[TargetComparisonRow]]) -> str:
+    """Say of every arm at how many cells it is sooner and later than the control to one target."""
+    own = [rows for rows in by_pair if rows[0].target == target]
+    cells = max(len(rows) for rows in own)
+    listed = [
+        (rows[0].arm, sum(row.finding == "sooner" for row in rows), sum(row.finding == "later" for row in rows))
+        for rows in own
+    ]
+    parts = "; ".join(f"{arm} sooner at {sooner}, later at {later}" for arm, sooner, later in listed if sooner or later)
+    none = ", ".join(arm for arm, sooner, later in listed if not sooner and not later)
+    neither = f"not shown to be either at any: {none}" if none else ""
+    begin = f"To {_percent(target)} %, against {own[0][0].control} at {cells} {_noun(report, cells)}"
+    return f"{begin}: {'; '.join(part for part in (parts, neither) if part)}."
+
+
+def _noun(report: Report, count: int) -> str:
+    noun = "budget" if len(report.design.workloads) == 1 else "cell"
+    return noun if count == 1 else f"{noun}s"
 
 
 def _finding(report: Report, rows: Sequence[TargetComparisonRow], times: Mapping[Key, TimeToTargetRow]) -> str:
     """Say at how many budgets an arm is sooner and later than the control, with the numbers of the clearest."""
     arm, control, target = rows[0].arm, rows[0].control, _percent(rows[0].target)
-    noun = "budget" if len(report.design.workloads) == 1 else "cell"
     reached = [row for row in rows if row.hits or row.hits_control]
     if not reached:
-        return f"No run of {arm} or {control} reaches {target} % at any {noun}."
+        return f"No run of {arm} or {control} reaches {target} % at any {_noun(report, 1)}."
     decided = [row for row in reached if row.finding != "undecided"]
     other = {
         "undecided": len([row for row in reached if row.finding == "undecided" and not row.withheld]),
@@ -76,7 +101,7 @@ def _finding(report: Report, rows: Sequence[TargetComparisonRow], times: Mapping
     }
     rest = ", ".join(f"{word} at {count}" for word, count in other.items() if count)
     sooner = len([row for row in decided if row.finding == "sooner"])
-    counts = f"at {sooner} of {len(rows)} {noun}{'' if len(rows) == 1 else 's'} and later at {len(decided) - sooner}"
+    counts = f"at {sooner} of {len(rows)} {_noun(report, len(rows))} and later at {len(decided) - sooner}"
     shown = max(
         decided or reached,
         key=lambda row: abs(row.difference_updates or 0.0) / (times[_key(row)].horizon_updates or 1.0),
@@ -93,10 +118,8 @@ def _key(row: TargetComparisonRow, arm: str | None = None) -> Key:
 
 
 def _example(report: Report, arm: TimeToTargetRow, control: TimeToTargetRow) -> str:
-    where = f"{wording.number(arm.budget)} {report.design.budget_unit}"
-    place = f"On {arm.workload} at {where}" if len(report.design.workloads) > 1 else f"At {where}"
     rate = f"Wilson {_share(arm.hit_rate_low)} to {_share(arm.hit_rate_high)} %"
-    text = f"{place} it does in {arm.hits} of {arm.n} runs ({rate})"
+    text = capital(joined(where(report.design, arm), f"it does in {arm.hits} of {arm.n} runs ({rate})"))
     if arm.median_updates is not None:
         text += f", at a median of {wording.number(arm.median_updates, 1)} updates"
     elif arm.hits:
@@ -122,13 +145,13 @@ def _known_to(rows: Sequence[TimeToTargetRow]) -> Iterator[str]:
 
 def hits_table(report: Report) -> TextTable:
     """Return how many runs reach each target and the median times, the arms of a cell side by side."""
-    interval = f"{wording.confidence(report.design.alpha)} interval"
+    interval = f"{wording.confidence(report.design.alpha)} interval in %"
     columns = ("target in %", "runs there", interval, "sustained", "median updates", "median epochs", "median seconds")
     rows = (
         (
             *_place(row),
             f"{row.hits} of {row.n}",
-            f"{_share(row.hit_rate_low)} to {_share(row.hit_rate_high)} %",
+            f"{_share(row.hit_rate_low)} to {_share(row.hit_rate_high)}",
             f"{row.sustained_hits} of {row.n}",
             wording.number(row.median_updates, 1),
             wording.number(row.median_epochs, 2),
@@ -172,9 +195,10 @@ def comparisons_table(report: Report) -> TextTable:
         prose=frozenset({"because"}),
         name="time-to-target-comparisons",
         caption="Against the control: difference of the mean times up to the end of the budget with its interval "
-        "(negative: sooner); permutation p-values, those by updates adjusted by Holm over all arms, cells and targets. "
-        "The log-rank p decides the finding; Gehan's heeds early times more; p by seconds is the unadjusted log-rank "
-        "p with runs in the order of training seconds. Last, the difference of the shares of runs that get there.",
+        "(negative: sooner), which is not adjusted; permutation p-values, those by updates adjusted by Holm over all "
+        "arms, cells and targets. The log-rank p decides the finding; Gehan's heeds early times more; p by seconds is "
+        "the unadjusted log-rank p with runs in the order of training seconds. Last, the difference of the shares of "
+        "runs that get there.",
     )
 
 

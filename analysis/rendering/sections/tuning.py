@@ -19,7 +19,7 @@ from analysis.tables.rows.tuning import CrossingPoint, ImportanceRow
 def tuning(report: Report) -> Section:
     """Show tuning curves, the response to peak_lr, and what mattered."""
     confidence = wording.confidence(report.design.alpha)
-    margin = f"{wording.number(100 * report.design.equivalence_margin, 4)} points"
+    margin = wording.margin(report.design.equivalence_margin)
     return Section(
         title="Tuning",
         note="A tuning curve is the median best validation accuracy of n random draws; its band holds for all n at "

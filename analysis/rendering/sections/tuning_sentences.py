@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from analysis import wording
+from analysis.rendering.section import MOST_SENTENCES
 from analysis.tables.contents import Report
-from analysis.tables.rows import ResponseRow, SearchVarianceRow
+from analysis.tables.rows import ResponseRow, SearchVarianceRow, TuningSummaryRow
+from analysis.whereabouts import InCell, capital, joined, where
 
 PEAK_LR = "peak_lr"
 # Below this share of the variance, the other dimensions decide where the draws of one look good.
@@ -15,29 +18,25 @@ LEAST_SHARE = 0.1
 NO_EFFECT = "no clear effect"
 
 
-class _InCell(Protocol):
-    @property
-    def workload(self) -> str: ...
-
-    @property
-    def budget(self) -> int | float: ...
-
-
-Row = TypeVar("Row", bound=_InCell)
+Row = TypeVar("Row", bound=InCell)
+ArmRowT = TypeVar("ArmRowT", TuningSummaryRow, ResponseRow, SearchVarianceRow)
 
 
 def tuning_sentences(report: Report) -> tuple[str, ...]:
     """Return what the searches took and found; of the cells of a workload, the longest budget speaks for the others."""
     return tuple(
         sentence
-        for part in (_speed, _regions, _divergence, _crossings, _dimensions, _no_curves)
+        for part in (_halving, _speed, _regions, _divergence, _crossings, _dimensions, _no_curves)
         for sentence in part(report)
     )
 
 
 def search_variance_sentences(report: Report) -> tuple[str, ...]:
     """Return how far searches and seeds vary, and each difference that holds for new searches too."""
-    return tuple(_variance(report, rows) for rows in _longest(report.search_variance))
+    groups = list(_longest(report.search_variance))
+    if len(groups) > MOST_SENTENCES:
+        return (_variance_of_many(groups),)
+    return tuple(_variance(report, rows) for rows in groups)
 
 
 def _longest(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -48,36 +47,48 @@ def _longest(rows: Sequence[Row]) -> Iterator[list[Row]]:
         yield [row for row in own if row.budget == longest]
 
 
-def _where(report: Report, row: _InCell) -> str:
-    on = f"on {row.workload} " if len(report.design.workloads) > 1 else ""
-    return f"{on}at {wording.number(row.budget)} {report.design.budget_unit}"
-
-
 def _margin(report: Report) -> str:
-    return f"{wording.number(100 * report.design.equivalence_margin, 4)} points"
+    return wording.margin(report.design.equivalence_margin)
 
 
 def _speed(report: Report) -> Iterator[str]:
-    for rows in _longest(report.tuning):
-        known = [row for row in rows if row.draws_to_near_best is not None and row.draws > 1]
-        if known:
-            first, *others = known
-            listed = "".join(f"; {row.arm} {row.draws_to_near_best}" for row in others)
-            needs = f"{first.arm} needs {_count(first.draws_to_near_best, 'draw')}"
-            yield (
-                f"{_capital(_where(report, first))} {needs} to come within {_margin(report)} of what "
-                f"{first.draws} draws reach{listed}."
-            )
+    groups = [
+        [row for row in rows if row.draws_to_near_best is not None and row.draws > 1]
+        for rows in _longest(report.tuning)
+    ]
+    known = [rows for rows in groups if rows]
+    if len(known) > MOST_SENTENCES:
+        listed = _ranges(known, lambda row: row.draws_to_near_best, str)
+        most = _span([row.draws for rows in known for row in rows], str)
+        yield (
+            f"Draws needed to come within {_margin(report)} of what all {most} reach, over {len(known)} workloads at "
+            f"the longest budget of each: {listed}."
+        )
+        return
+    for first, *others in known:
+        listed = "".join(f"; {row.arm} {row.draws_to_near_best}" for row in others)
+        needs = f"{first.arm} needs {_count(first.draws_to_near_best, 'draw')}"
+        yield (
+            f"{capital(joined(where(report.design, first), needs))} to come within {_margin(report)} of what "
+            f"{first.draws} draws reach{listed}."
+        )
 
 
 def _regions(report: Report) -> Iterator[str]:
     rows = [row for row in report.responses if row.dimension == PEAK_LR and row.near_low is not None]
-    for own in _longest(rows):
-        listed = "; ".join(f"{row.arm} {near_range(report, row)}" for row in own)
+    groups = list(_longest(rows))
+    if len(groups) > MOST_SENTENCES:
+        known = [[row for row in own if row.width_decades is not None] for own in groups]
+        listed = _ranges(known, lambda row: row.width_decades, lambda width: wording.number(width, 1))
         yield (
-            f"{_capital(_where(report, own[0]))} the usual draw is within {_margin(report)} of its best for these "
-            f"values of {PEAK_LR}: {listed}."
+            f"Decades of {PEAK_LR} in which the usual draw is within {_margin(report)} of its best, over {len(groups)} "
+            f"workloads at the longest budget of each: {listed}."
         )
+        return
+    for own in groups:
+        listed = "; ".join(f"{row.arm} {near_range(report, row)}" for row in own)
+        within = f"the usual draw is within {_margin(report)} of its best for these values of {PEAK_LR}: {listed}."
+        yield capital(joined(where(report.design, own[0]), within))
 
 
 def near_range(report: Report, row: ResponseRow) -> str:
@@ -95,7 +106,7 @@ def near_range(report: Report, row: ResponseRow) -> str:
         return f"about {row.near_low:.2g}"
     low = f"{row.near_low:.2g}{' or less' if row.open_low else ''}"
     high = f"{row.near_high:.2g}{' or more' if row.open_high else ''}"
-    width = "" if row.width_decades is None else f" ({wording.number(row.width_decades, 1)} decades)"
+    width = "" if row.width_decades is None else f" ({wording.counted(row.width_decades, 'decade', 1)})"
     return f"{low} to {high}{width}"
 
 
@@ -115,13 +126,18 @@ def _divergence(report: Report) -> Iterator[str]:
 
 def _crossings(report: Report) -> Iterator[str]:
     crossed = [(row, crossing) for row in report.tuning for crossing in row.crossings]
-    for row, crossing in crossed:
-        if crossing.shown:
-            verb = "overtakes" if crossing.overtakes else "is overtaken by"
-            yield (
-                f"{_capital(_where(report, row))} {row.arm} {verb} {report.design.control} from "
-                f"{_count(crossing.draws, 'draw')} on, and the bands separate on both sides of that."
-            )
+    shown = [(row, crossing) for row, crossing in crossed if crossing.shown]
+    if len(shown) > MOST_SENTENCES:
+        counts = Counter((row.arm, crossing.overtakes) for row, crossing in shown)
+        listed = "; ".join(
+            f"{arm} {'overtakes' if overtakes else 'is overtaken by'} {report.design.control} in {count}"
+            for (arm, overtakes), count in counts.items()
+        )
+        yield f"Tuning curves cross with bands that separate on both sides, by cells: {listed}."
+    for row, crossing in shown if len(shown) <= MOST_SENTENCES else ():
+        verb = "overtakes" if crossing.overtakes else "is overtaken by"
+        claim = f"{row.arm} {verb} {report.design.control} from {_count(crossing.draws, 'draw')} on"
+        yield f"{capital(joined(where(report.design, row), claim))}, and the bands separate on both sides of that."
     loose = sum(not crossing.shown for _, crossing in crossed)
     if loose:
         times = "once" if loose == 1 else f"{loose} times"
@@ -138,6 +154,16 @@ def _dimensions(report: Report) -> Iterator[str]:
         yield f"All arms had the same number of draws, but not the same number of dimensions to tune: {listed}."
 
 
+def _halving(report: Report) -> Iterator[str]:
+    if report.design.halving_factor is not None:
+        *shorter, full = report.design.rung_draws
+        yield (
+            f"Draws competed at shorter budgets first ({', '.join(map(str, shorter))} per search, {full} at the cell's "
+            "own): figures and tables of this section show those at the cell's own budget, the best of the others. "
+            "They say little about draws in general."
+        )
+
+
 def _no_curves(report: Report) -> Iterator[str]:
     for reason in dict.fromkeys(row.no_curve_because for row in report.tuning if row.no_curve_because):
         yield f"There are no tuning curves: {reason}, and a curve would hold for independent draws only."
@@ -150,8 +176,8 @@ def _variance(report: Report, rows: list[SearchVarianceRow]) -> str:
         for row in rows
     )
     sentence = (
-        f"{_capital(_where(report, rows[0]))} the standard deviations of accuracy in points, between searches and "
-        f"between seeds of one winner, are {spreads}."
+        f"{capital(joined(where(report.design, rows[0]), 'the standard deviations'))} of accuracy in points, between "
+        f"searches and between seeds of one winner, are {spreads}."
     )
     differences = "; ".join(
         f"{row.arm} {wording.points_with_interval(row.difference, row.difference_low, row.difference_high)}"
@@ -163,9 +189,41 @@ def _variance(report: Report, rows: list[SearchVarianceRow]) -> str:
     return f"{sentence} Differences to {report.design.control} for new searches on new seeds: {differences}."
 
 
+def _variance_of_many(groups: Sequence[Sequence[SearchVarianceRow]]) -> str:
+    """Return the ranges over workloads; the differences are in the table."""
+    spreads = "; ".join(
+        f"{arm} {_span([row.search_sd for row in own], wording.percent)} and "
+        f"{_span([row.seed_sd for row in own], wording.percent)}"
+        for arm, own in _by_arm(groups).items()
+    )
+    return (
+        "The standard deviations of accuracy in points, between searches and between seeds of one winner, are over "
+        f"{len(groups)} workloads at the longest budget of each {spreads}."
+    )
+
+
+def _by_arm(groups: Sequence[Sequence[ArmRowT]]) -> dict[str, list[ArmRowT]]:
+    by_arm: dict[str, list[ArmRowT]] = {}
+    for rows in groups:
+        for row in rows:
+            by_arm.setdefault(row.arm, []).append(row)
+    return by_arm
+
+
+def _ranges(
+    groups: Sequence[Sequence[ArmRowT]], value: Callable[[ArmRowT], float | None], write: Callable[[float], str]
+) -> str:
+    """Write for every arm from which least to which greatest value it goes."""
+    return "; ".join(f"{arm} {_span(map(value, own), write)}" for arm, own in _by_arm(groups).items())
+
+
+def _span(values: Iterable[float | None], write: Callable[[float], str]) -> str:
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return wording.NOTHING
+    low, high = write(known[0]), write(known[-1])
+    return low if low == high else f"{low} to {high}"
+
+
 def _count(number: int | None, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

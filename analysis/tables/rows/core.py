@@ -157,6 +157,13 @@ class LedgerRow:
     failed: int
     search_dims: int
     """Dimensions of the search space."""
+    on_rungs: int
+    """Of the trials, those at the shorter budgets of successive halving."""
+    superseded: int
+    """Of the trials, those that count no longer since draws were added: confirm runs of former winners, and draws that
+    lost their place on a rung of successive halving."""
+    restarts: int | None
+    """How often trials were started again after their process or machine was lost; null where that is not recorded."""
     run_ids: tuple[str, ...]
 
 

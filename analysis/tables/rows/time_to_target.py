@@ -81,7 +81,7 @@ class SurvivalCurveRow:
     at_target: tuple[float, ...]
     """Share of runs that have reached the target."""
     low: tuple[float, ...]
-    """Lower end of the pointwise band at confidence 1 - alpha: log-log, exact binomial where the share is 0 or 1."""
+    """Lower end of the pointwise band at confidence at least 1 - alpha: the exact binomial interval."""
     high: tuple[float, ...]
     at_risk: tuple[int, ...]
     """Runs not yet at the target just before."""

@@ -34,10 +34,10 @@ class TuningSummaryRow:
     """Those that all tuned arms share."""
     searches: int
     draws: int
-    """Draws of one search; of the longest one where they differ."""
+    """Draws of one search; of the longest one where they differ. With successive halving, those of the lowest rung."""
     draws_per_dimension: float | None
     tried: int
-    """Draws of all searches together, diverged ones included."""
+    """Draws of all searches together, diverged ones included; with successive halving, at the cell's own budget."""
     diverged: int
     share_diverged: float | None
     best: float | None

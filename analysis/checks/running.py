@@ -1,0 +1,87 @@
+"""Check how the study came to be what it is: its rules extended, its draws halved, its machines."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from analysis.checks.outcome import Condition, everywhere, in_cell, not_recorded, outcome
+from analysis.record import CONFIRM, RULES, SECONDS, StudyRecord
+from analysis.rules import Place, Rules, RulesVersion
+from analysis.tables.rows import CheckRow, Finding
+
+EXTENDED = Condition(
+    name="rules_not_extended",
+    title="The rules were not extended after results were seen",
+    severity="warn",
+    met="No draws, seeds, budgets or arms were added after trials had ended.",
+    remedy="Say what was added and when. Adding seeds until a difference shows makes false verdicts more frequent than "
+    "alpha; a study with confirm.until: decided may be looked at after every seed.",
+)
+HALVING = Condition(
+    name="tuned_at_full_length",
+    title="Every draw was tried at the cell's own budget",
+    severity="warn",
+    met="No draw was dropped after a shorter training.",
+    remedy="Which draw is best after a short training may depend on the schedule: confirm a close result in a study "
+    "without tuning.halving.",
+)
+HARDWARE = Condition(
+    name="same_hardware",
+    title="The arms of a cell ran on the same kind of hardware",
+    severity="warn",
+    met="In every cell all arms ran on one kind of hardware, so that their training seconds compare.",
+    remedy="Do not compare training seconds there; compare updates. Name one kind in resources.accelerator.",
+)
+
+
+def check_extensions(record: StudyRecord) -> CheckRow:
+    """Find versions of the rules that came to hold when results could have been seen."""
+    rules = record.rules
+    if RULES not in record.recorded:
+        remedy = "Say in the text when draws, seeds and arms were decided on."
+        return not_recorded(EXTENDED, "when the rules were fixed", remedy)
+    late = [version for version in rules.versions if version.trials and version.changes]
+    return outcome(EXTENDED, [everywhere(_extension(version)) for version in late])
+
+
+def _extension(version: RulesVersion) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(version.time))
+    seen = f"{version.trials} trials had ended, {version.confirm_trials} of them confirm runs"
+    return f"on {when}, when {seen}: {', '.join(version.changes)}"
+
+
+def check_halving(rules: Rules) -> tuple[CheckRow, ...]:
+    """Note draws that were dropped after a shorter training; nothing to check without successive halving."""
+    halving = rules.tuning.halving
+    if halving is None:
+        return ()
+    sizes = ", then ".join(str(draws) for draws in rules.tuning.rung_draws)
+    longer = f"each training {halving.factor} times as long as the one before"
+    text = f"of each search {sizes} draws were trained, {longer}, the last at the cell's own budget"
+    return (outcome(HALVING, [everywhere(text)]),)
+
+
+def check_hardware(record: StudyRecord) -> CheckRow:
+    """Find cells whose confirm runs are spread over several kinds of hardware."""
+    rules, runs = record.rules, record.counted_trials()
+    if SECONDS not in record.recorded or runs["hardware"].isna().all():
+        return not_recorded(HARDWARE, "the hardware of every run", "Add a column hardware, if seconds are to compare.")
+
+    def findings() -> Iterator[Finding]:
+        for cell in rules.cells:
+            kinds = {
+                arm: Counter(record.trials_at(Place(*cell, arm), CONFIRM)["hardware"].dropna())
+                for arm in rules.ordered_arms
+            }
+            if len(set().union(*kinds.values())) > 1:
+                listed = "; ".join(f"{arm} {_counts(counts)}" for arm, counts in kinds.items() if counts)
+                ids = (run for arm in kinds for run in record.trials_at(Place(*cell, arm), CONFIRM)["run_id"])
+                yield in_cell(cell, f"confirm runs {rules.describe_cell(cell)} by hardware: {listed}", ids)
+
+    return outcome(HARDWARE, findings())
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} on {kind}" for kind, count in sorted(counts.items()))
