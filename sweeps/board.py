@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sweeps.protocol import Cell, Outcome, OutcomeKind, Protocol, cells, planned_trials
+from sweeps.protocol import Cell, Outcome, Protocol, cells, is_on_rung, planned_trials
 from sweeps.spec import Study
 
 
@@ -20,9 +20,8 @@ class Tally:
         tuned: tune trials ended, diverged ones included.
         confirmed: confirm trials ended, diverged ones included.
         diverged: of these, diverged ones.
-        diverged_draws: diverged ones of the tune trials.
         failed: trials of this launch without a result.
-        best: best validation metric so far.
+        best: best validation metric so far at the cell's own budget.
     """
 
     draws: int = 0
@@ -31,7 +30,6 @@ class Tally:
     tuned: int = 0
     confirmed: int = 0
     diverged: int = 0
-    diverged_draws: int = 0
     failed: int = 0
     best: float | None = None
 
@@ -65,10 +63,12 @@ class Board:
 
     def __post_init__(self) -> None:
         self.tallies = {(cell, arm): Tally() for cell in cells(self.study) for arm in self.study.arms}
-        for cell, arm, phase, _, _ in planned_trials(self.study):
-            tally = self.tallies[cell, arm]
-            tally.draws += phase == "tune"
-            tally.seeds += phase == "confirm"
+        for planned in planned_trials(self.study):
+            tally = self.tallies[planned.cell, planned.arm]
+            if planned.phase == "tune":
+                tally.draws += planned.trials
+            else:
+                tally.seeds += planned.trials
         for tally in self.tallies.values():
             tally.most_seeds = tally.seeds * self.study.confirm.max_seeds // self.study.confirm.seeds
 
@@ -81,22 +81,31 @@ class Board:
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
         return total
 
+    @property
+    def open_cells(self) -> tuple[Cell, ...]:
+        """Return the cells of which not all planned trials have ended."""
+        return tuple(dict.fromkeys(cell for (cell, _), tally in self.tallies.items() if tally.ended < tally.planned))
+
     def add(self, outcome: Outcome, seconds: float | None = None) -> None:
         """Count a trial that ended, and the wall seconds it took if it ran in this launch."""
         workload, budget, arm, phase, *_ = outcome.key.split("/")
         found = next((cell for cell, _ in self.tallies if cell.slug == f"{workload}/{budget}"), None)
         if found is None or (found, arm) not in self.tallies:
             return
-        self._count(self.tallies[found, arm], phase, outcome.kind, outcome.validation)
+        self._count(self.tallies[found, arm], phase, outcome)
         if seconds is not None:
             self._seconds.setdefault(found, []).append(seconds)
 
     def follow(self, protocol: Protocol) -> None:
-        """Take over how many seeds each cell is confirmed on, where they are added until it is decided."""
+        """Count what earlier launches recorded and the protocol has come to, and take over the confirm trials to come.
+
+        Their number changes where a search has no winner, and where seeds are added until a cell is decided.
+        """
+        for outcome in protocol.take_met():
+            self.add(outcome)
         for (cell, arm), tally in self.tallies.items():
-            if self.study.confirm.until == "decided" and tally.seeds:
-                searches = 1 if self.study.arms[arm].as_published else self.study.tuning.searches
-                tally.seeds, tally.most_seeds = (searches * blocks for blocks in protocol.blocks(cell))
+            winners = protocol.num_winners(cell, arm)
+            tally.seeds, tally.most_seeds = (winners * blocks for blocks in protocol.blocks(cell))
 
     def hours_left(self, slots: int) -> float | None:
         """Estimate the hours left with `slots` trials at a time; None before the first trial has ended.
@@ -117,29 +126,22 @@ class Board:
         return left / max(slots, 1) / 3600
 
     @staticmethod
-    def _count(tally: Tally, phase: str, kind: OutcomeKind, validation: float | None) -> None:
-        if kind == "failed":
+    def _count(tally: Tally, phase: str, outcome: Outcome) -> None:
+        if outcome.kind == "failed":
             tally.failed += 1
             return
         tally.tuned += phase == "tune"
         tally.confirmed += phase == "confirm"
-        tally.diverged += kind == "diverged"
-        tally.diverged_draws += kind == "diverged" and phase == "tune"
-        if tally.draws and tally.diverged_draws == tally.draws:
-            tally.seeds = tally.most_seeds = 0  # no draw survived, so there is nothing to confirm
-        if phase == "tune" and validation is not None:
-            tally.best = validation if tally.best is None else max(tally.best, validation)
+        tally.diverged += outcome.kind == "diverged"
+        if phase == "tune" and outcome.validation is not None and not is_on_rung(outcome.key):
+            tally.best = outcome.validation if tally.best is None else max(tally.best, outcome.validation)
 
 
 def board_of(study: Study, outcomes: Iterable[Outcome]) -> Board:
     """Return the state of a study of which these trials have ended."""
-    board, ended = Board(study), list(outcomes)
-    for outcome in ended:
-        board.add(outcome)
-    if study.confirm.until == "decided":
-        protocol = Protocol(study)
-        for outcome in ended:
-            protocol.record(outcome)
-        protocol.has_work()  # replays what is recorded
-        board.follow(protocol)
+    board, protocol = Board(study), Protocol(study)
+    for outcome in outcomes:
+        protocol.record(outcome)
+    protocol.replay()
+    board.follow(protocol)
     return board

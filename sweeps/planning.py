@@ -9,7 +9,7 @@ import torch
 
 from models.training import train
 from models.workload import Budget, Workload
-from sweeps.protocol import Cell, Protocol, cells, planned_trials
+from sweeps.protocol import Cell, Planned, Protocol, cells, planned_trials
 from sweeps.spec import Study
 from sweeps.trial import job_for
 
@@ -26,7 +26,8 @@ class CellPlan:
         tune_trials: trials of the tune phase.
         confirm_trials: trials of the confirm phase, at least.
         most_confirm_trials: trials of the confirm phase, at most.
-        updates_per_trial: updates of one training.
+        updates_per_trial: updates of one training at the cell's budget.
+        updates: updates of all trials that run in any case.
     """
 
     cell: Cell
@@ -34,6 +35,7 @@ class CellPlan:
     confirm_trials: int
     most_confirm_trials: int
     updates_per_trial: int
+    updates: int
 
     @property
     def trials(self) -> int:
@@ -45,27 +47,35 @@ class CellPlan:
         """Return the trials of both phases, at most."""
         return self.tune_trials + self.most_confirm_trials
 
-    @property
-    def updates(self) -> int:
-        """Return the updates of all trials that run in any case."""
-        return self.trials * self.updates_per_trial
-
 
 def cell_plans(study: Study) -> tuple[CellPlan, ...]:
     """Return what each cell of `study` costs."""
-    counts: dict[tuple[Cell, str], int] = {}
-    for cell, _, phase, _, _ in planned_trials(study):
-        counts[cell, phase] = counts.get((cell, phase), 0) + 1
-    return tuple(
-        CellPlan(
-            cell=cell,
-            tune_trials=counts.get((cell, "tune"), 0),
-            confirm_trials=counts.get((cell, "confirm"), 0),
-            most_confirm_trials=counts.get((cell, "confirm"), 0) * study.confirm.max_seeds // study.confirm.seeds,
-            updates_per_trial=_updates(study.workload(cell.workload), cell.budget),
-        )
-        for cell in cells(study)
+    by_cell: dict[Cell, list[Planned]] = {cell: [] for cell in cells(study)}
+    for planned in planned_trials(study):
+        by_cell[planned.cell].append(planned)
+    return tuple(_cell_plan(study, cell, planned) for cell, planned in by_cell.items())
+
+
+def _cell_plan(study: Study, cell: Cell, planned: list[Planned]) -> CellPlan:
+    workload = study.workload(cell.workload)
+    confirm_trials = sum(group.trials for group in planned if group.phase == "confirm")
+    return CellPlan(
+        cell=cell,
+        tune_trials=sum(group.trials for group in planned if group.phase == "tune"),
+        confirm_trials=confirm_trials,
+        most_confirm_trials=confirm_trials * study.confirm.max_seeds // study.confirm.seeds,
+        updates_per_trial=_updates(workload, cell.budget),
+        updates=sum(group.trials * _updates(workload, group.budget) for group in planned),
     )
+
+
+def balance_note(study: Study) -> str:
+    """Say which numbers of draws would fill the search space more evenly; empty where this one does."""
+    draws = study.tuning.draws
+    below, above = 1 << draws.bit_length() - 1, 1 << draws.bit_length()
+    if study.tuning.sampler != "sobol" or draws == below:
+        return ""
+    return f"Sobol points balance best at powers of two: {below} or {above} draws rather than {draws}."
 
 
 def _updates(workload: Workload, budget: Budget) -> int:

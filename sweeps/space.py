@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ Sampler = Literal["sobol", "random", "tpe"]
 
 #: Coordinates of every Sobol point, so that the first ones do not depend on how many an arm uses.
 MAX_DIMENSIONS = 64
+#: Points of a Sobol sequence that are made, and kept, at a time.
+_SOBOL_BLOCK = 256
 #: Draws of a TPE search that come from the shared Sobol sequence before it models anything.
 TPE_STARTUP_DRAWS = 10
 
@@ -189,23 +192,45 @@ def draw_settings(
     return {name: dimension.at(float(u)) for (name, dimension), u in zip(space.dimensions.items(), unit, strict=False)}
 
 
+def read_settings(space: Space, recorded: Mapping[str, str]) -> dict[str, Setting]:
+    """Return the settings of a draw from their texts in the record.
+
+    Raises:
+        KeyError: a dimension is not recorded.
+        ValueError: a text is not a value of its dimension.
+    """
+    return {name: _read(dimension, recorded[name]) for name, dimension in space.dimensions.items()}
+
+
+def _read(dimension: Dimension, text: str) -> Setting:
+    if isinstance(dimension, Choice):
+        return dimension.options[[setting_text(option) for option in dimension.options].index(text)]
+    return int(text) if isinstance(dimension, Integers) else float(text)
+
+
+def setting_text(value: Setting) -> str:
+    """Return a setting as it is recorded: lists in JSON."""
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
+
+
 def _random_point(stream: tuple[str | int, ...], draw: int) -> npt.NDArray[np.float64]:
     return np.random.default_rng(derive_seed(*stream, "random", draw)).random(MAX_DIMENSIONS)
 
 
 def _sobol_point(stream: tuple[str | int, ...], draw: int) -> npt.NDArray[np.float64]:
-    size = 1 << max(4, draw.bit_length())
-    points: npt.NDArray[np.float64] = _sobol_points(derive_seed(*stream, "sobol"), size)[draw]
-    return points
+    block, within = divmod(draw, _SOBOL_BLOCK)
+    point: npt.NDArray[np.float64] = _sobol_points(derive_seed(*stream, "sobol"), block)[within]
+    return point
 
 
 @lru_cache(maxsize=256)
-def _sobol_points(seed: int, size: int) -> npt.NDArray[np.float64]:
+def _sobol_points(seed: int, block: int) -> npt.NDArray[np.float64]:
     # One engine of MAX_DIMENSIONS coordinates, and not one engine for the shared and one for an arm's own dimensions:
     # two Sobol sequences with the same direction numbers are strongly dependent even when scrambled separately.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return qmc.Sobol(MAX_DIMENSIONS, scramble=True, rng=np.random.default_rng(seed)).random(size)
+    engine = qmc.Sobol(MAX_DIMENSIONS, scramble=True, rng=np.random.default_rng(seed))
+    if block:
+        engine.fast_forward(block * _SOBOL_BLOCK)
+    return engine.random(_SOBOL_BLOCK)
 
 
 def _propose_tpe(space: Space, seed: int, history: Sequence[PastDraw]) -> dict[str, Setting]:

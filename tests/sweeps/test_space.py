@@ -15,6 +15,8 @@ from sweeps.space import (
     derive_seed,
     draw_settings,
     parse_dimension,
+    read_settings,
+    setting_text,
     unparse_dimension,
 )
 
@@ -79,6 +81,29 @@ def test_a_longer_search_continues_the_same_sequence(sampler: Sampler) -> None:
     assert points(sampler, {}, 64)[:16] == points(sampler, {}, 16)
 
 
+def test_points_made_in_blocks_are_those_of_one_scrambled_sobol_sequence() -> None:
+    unit = Space({"a": Uniform(0.0, 1.0), "b": Uniform(0.0, 1.0)}, {})
+    drawn = [list(draw_settings("sobol", unit, STREAM, draw).values()) for draw in range(1024)]
+    rng = np.random.default_rng(derive_seed(*STREAM, "sobol"))
+    whole = qmc.Sobol(64, scramble=True, rng=rng).random(1024)[:, :2]
+    assert np.array_equal(np.array(drawn, dtype=float), [[float(f"{u:.6g}") for u in point] for point in whole])
+
+
+@pytest.mark.parametrize("sampler", ["sobol", "random"])
+def test_what_replicated_searches_find_is_independent(sampler: Sampler) -> None:
+    """Over studies that differ in their seed only, the best of one search tells nothing about that of another."""
+    space = Space({"a": Uniform(0.0, 1.0), "b": Uniform(0.0, 1.0)}, {})
+
+    def best(study_seed: int, search: int) -> float:
+        stream = (study_seed, "w/epochs-5", search)
+        drawn = [list(draw_settings(sampler, space, stream, draw).values()) for draw in range(8)]
+        return float(np.min(np.sum((np.array(drawn, dtype=float) - 0.4) ** 2, axis=1)))
+
+    found = np.array([[best(seed, search) for search in range(2)] for seed in range(150)])
+    assert abs(np.corrcoef(found.T)[0, 1]) < 4 / np.sqrt(150)  # it is 1 for searches that share their stream
+    assert min(len(set(column)) for column in found.T) > 140
+
+
 def test_searches_and_cells_draw_different_points() -> None:
     space = Space(SHARED, {})
     streams = [(0, "w/epochs-5", 0), (0, "w/epochs-5", 1), (0, "w/epochs-2", 0), (1, "w/epochs-5", 0)]
@@ -123,6 +148,15 @@ def test_tpe_learns_from_its_history() -> None:
     rates = [draw_settings("tpe", space, (seed, "w", 0), 30, history(30))["peak_lr"] for seed in range(20)]
     spread = np.abs(np.log10(np.array(rates, dtype=float)) + 1)
     assert np.median(spread) < 0.3  # a uniform draw has median 0.5
+
+
+def test_settings_survive_the_record() -> None:
+    space = Space(SHARED, {"milestones": Choice(((0.5,), (0.5, 0.75))), "warmup_epochs": Integers(1, 9)})
+    for draw in range(20):
+        drawn = draw_settings("sobol", space, STREAM, draw)
+        assert read_settings(space, {name: setting_text(value) for name, value in drawn.items()}) == drawn
+    with pytest.raises(ValueError, match="not in list"):
+        read_settings(space, {"peak_lr": "0.1", "momentum": "0.9", "milestones": "[0.9]", "warmup_epochs": "1"})
 
 
 def test_seeds_are_exact_in_a_float() -> None:
