@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
 
 from analysis import layout
+from models.training import Progress
 from sweeps.protocol import Protocol, Trial
 from sweeps.recording.record import record_of
-from sweeps.trial import failed_result, job_for, run_to_end
+from sweeps.trial import Job, TrialResult, failed_result, job_for, run_job, run_to_end
 from tests.sweeps.studies import tiny_study
 
 
@@ -17,9 +22,11 @@ def first_trial(**changes: object) -> Trial:
 
 
 def test_a_trial_yields_its_curve_and_its_outcome() -> None:
-    result = run_to_end(job_for(tiny_study(), first_trial()))
+    trial = first_trial()
+    result = run_to_end(job_for(tiny_study(), trial))
+    updates = trial.cell.budget.amount
     assert result.kind == "finished"
-    assert [progress.update for progress in result.curve] == [2, 4]
+    assert [progress.update for progress in result.curve] == [updates // 2, updates]
     assert result.outcome.validation == result.curve[-1].validation
 
 
@@ -70,3 +77,105 @@ def test_equal_trials_give_equal_results_whatever_ran_before() -> None:
     run_to_end(job_for(study, first_trial(seed=99)))
     again = run_to_end(job_for(study, first_trial()))
     assert [replace(p, train_seconds=0.0) for p in alone.curve] == [replace(p, train_seconds=0.0) for p in again.curve]
+
+
+def often(folder: Path, **changes: object) -> Job:
+    """Return the job of a trial that keeps its state at every pause."""
+    return replace(job_for(tiny_study(budgets={"updates": [20]}), first_trial(**changes), folder), checkpoint_seconds=0)
+
+
+def leave(job: Job, pauses: int) -> None:
+    """Run a trial for so many steps, and leave it as a killed process does."""
+    steps = run_job(job)
+    for _ in range(pauses):
+        assert not isinstance(next(steps), TrialResult)
+
+
+def bare(result: TrialResult) -> list[Progress]:
+    return [replace(progress, train_seconds=0.0) for progress in result.curve]
+
+
+@pytest.mark.parametrize("pauses", [1, 2, 3, 4, 5])
+def test_a_trial_goes_on_from_its_checkpoint_and_removes_it(tmp_path: Path, pauses: int) -> None:
+    job = often(tmp_path)
+    alone = run_to_end(replace(job, checkpoint=None))
+    leave(job, pauses)
+    (file,) = tmp_path.iterdir()
+    before = file.stat().st_size
+    resumed = run_to_end(job)
+    assert bare(resumed) == bare(alone)
+    assert (resumed.kind, resumed.note) == ("finished", "")
+    assert before > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_that_went_on_did_not_begin_again(tmp_path: Path) -> None:
+    job = often(tmp_path)
+    whole = sum(1 for _ in run_job(job))
+    leave(job, 10)
+    assert sum(1 for _ in run_job(job)) == whole - 10
+
+
+def test_a_short_trial_writes_no_checkpoint(tmp_path: Path) -> None:
+    job = job_for(tiny_study(), first_trial(), tmp_path / "never-made")
+    assert run_to_end(job).kind == "finished"
+    assert not (tmp_path / "never-made").exists()
+
+
+def test_a_damaged_checkpoint_is_ignored_with_a_note(tmp_path: Path) -> None:
+    job = often(tmp_path)
+    leave(job, 3)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    result = run_to_end(job)
+    assert bare(result) == bare(run_to_end(replace(job, checkpoint=None)))
+    assert result.note == "Began anew: a checkpoint was there, but it is damaged."
+
+
+def test_a_checkpoint_of_another_trial_is_ignored_with_a_note(tmp_path: Path) -> None:
+    job, other = often(tmp_path), often(tmp_path, seed=5, index=9)
+    leave(other, 3)
+    (file,) = tmp_path.iterdir()
+    assert job.checkpoint is not None
+    file.rename(job.checkpoint)
+    result = run_to_end(job)
+    assert "it is of another trial, training" in result.note
+    assert bare(result) == bare(run_to_end(replace(job, checkpoint=None)))
+
+
+def test_a_place_that_takes_no_checkpoint_fails_no_trial(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("where a folder should be")
+    result = run_to_end(replace(often(tmp_path), checkpoint=tmp_path / "file" / "c.pt"))
+    assert result.kind == "finished"
+    assert result.note.startswith("A checkpoint could not be written:")
+
+
+def test_a_failed_trial_leaves_no_checkpoint(tmp_path: Path) -> None:
+    job = often(tmp_path)
+    leave(job, 3)
+    broken = replace(job, training=replace(job.training, settings={"momentum": 0.9}))
+    assert run_to_end(broken).kind == "failed"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_faults_of_the_study_file_reach_the_job(tmp_path: Path) -> None:
+    study = tiny_study(faults={"checkpoint_minutes": 2, "hang_minutes": 0.1})
+    job = job_for(study, first_trial(), tmp_path)
+    assert job.checkpoint_seconds == 120
+    assert job.report_seconds == 1.5
+    assert job_for(tiny_study(), first_trial()).report_seconds == 5
+    assert job_for(tiny_study(), first_trial()).checkpoint is None
+
+
+def test_a_process_whose_gpu_is_of_no_more_use_says_so_with_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exception ends the process, so that the next trial gets a new one."""
+
+    def poisoned() -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", poisoned)
+    job = job_for(tiny_study(), first_trial(settings={"momentum": 0.9}))
+    with pytest.raises(RuntimeError, match="peak_lr must be"):
+        run_to_end(job)
+    assert run_to_end(job_for(tiny_study(), first_trial())).kind == "finished"

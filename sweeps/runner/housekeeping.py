@@ -1,0 +1,146 @@
+"""Keep Tune's house: its actors alive, its memory and disk bounded, and its hung actors out of it.
+
+Tune offers a scheduler a look at everything at every step of its loop. What is done here beyond its public surface is
+guarded: where Tune has changed, actors are started anew, memory grows by some kilobytes a trial, and nothing else.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler
+
+from sweeps.faults import Silence, fault_of
+from sweeps.runner.folders import remove_folder
+from sweeps.runner.searcher import ProtocolSearcher
+
+_LOOK_SECONDS = 1.0
+
+
+class Housekeeping(FIFOScheduler):
+    """Start trials first in, first out, and do what has to be done between two events.
+
+    *Actors are kept.* Tune ends all idle actors but one as soon as no trial waits for them. Ours wait whenever a cell
+    has handed out its last draw and the confirm trials wait for it to end: each would then pay for a new process and
+    its imports.
+
+    *Attempts are forgotten.* Tune keeps every trial that ever was, with its curve, and looks through all of them at
+    every step.
+
+    *Hung actors are ended.* The attempt then fails, and is handed out again.
+
+    Args:
+        searcher: told why an attempt failed.
+        limit: actors to keep of each kind.
+    """
+
+    def __init__(self, searcher: ProtocolSearcher, limit: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._searcher = searcher
+        self._limit = limit
+        self._kept: set[Any] = set()
+        self._ended: list[TuneTrial] = []
+        self._silence = Silence(60 * searcher.faults.hang_minutes)
+        self._hung: set[str] = set()
+        self._looked_at = 0.0
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Raise the number of idle actors that the controller keeps."""
+        super().on_trial_add(tune_controller, trial)
+        cache = getattr(_unwrapped(tune_controller), "_actor_cache", None)
+        if cache is not None and trial.placement_group_factory not in self._kept:
+            cache.increase_max(trial.placement_group_factory, by=self._limit)
+            self._kept.add(trial.placement_group_factory)
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        """Take note of a sign of life."""
+        self._silence.heard(trial.trial_id)
+        return str(super().on_trial_result(tune_controller, trial, result))
+
+    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Tell the searcher why, before Tune tells it that."""
+        super().on_trial_error(tune_controller, trial)
+        silent_minutes = self._searcher.faults.hang_minutes if trial.trial_id in self._hung else 0.0
+        self._searcher.note_fault(trial.trial_id, fault_of(_error_of(trial), silent_minutes))
+        self._end(trial)
+
+    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
+        """Take note that there is an attempt to forget."""
+        super().on_trial_complete(tune_controller, trial, result)
+        self._end(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Tidy up, and leave the choice to the controller, which takes the trial that waits longest.
+
+        Tune's own choice looks through all trials for the same result.
+        """
+        controller = _unwrapped(tune_controller)
+        self._ended = [trial for trial in self._ended if not _forget(controller, trial)]
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            self._end_hung(tune_controller.get_live_trials(), now)
+        return None
+
+    def _end_hung(self, trials: set[TuneTrial], now: float) -> None:
+        running = {trial.trial_id: trial for trial in trials if trial.status == TuneTrial.RUNNING}
+        for trial_id in self._silence.look(list(running), now):
+            actor = running[trial_id].temporary_state.ray_actor
+            if actor is not None:
+                self._hung.add(trial_id)
+                ray.kill(actor)
+
+    def _end(self, trial: TuneTrial) -> None:
+        self._silence.ended(trial.trial_id)
+        self._hung.discard(trial.trial_id)
+        self._ended.append(trial)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle nothing: the Tuner pickles what it is given, for a restore that is never done."""
+        return {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Housekeeping:
+        return self
+
+
+def _unwrapped(tune_controller: Any) -> Any:
+    return getattr(tune_controller, "_tune_controller", tune_controller)
+
+
+def _error_of(trial: TuneTrial) -> BaseException | None:
+    """Return what ended a trial. Tune keeps it in a file of this machine, which nobody else writes."""
+    try:
+        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # noqa: S301
+    except Exception:  # noqa: BLE001 (no file, or an exception that cannot be read back: the trial was lost)
+        return None
+    return error if isinstance(error, BaseException) else None
+
+
+def _forget(controller: Any, trial: TuneTrial) -> bool:
+    """Remove an attempt that has ended from memory and disk; tell whether it could be."""
+    if trial.status not in {TuneTrial.TERMINATED, TuneTrial.ERROR}:
+        return False
+    for folder in (trial.local_path, trial.storage.trial_fs_path if trial.storage else None):
+        if folder:
+            remove_folder(folder)
+    try:
+        if trial in controller._staged_trials:  # its actor died while it was given the trial
+            controller._unstage_trial_with_resources(trial)
+        controller._trials.remove(trial)
+        for trials in (
+            controller._live_trials,
+            controller._stopped_trials,
+            controller._failed_trials,
+            controller._resetting_trials,
+            controller._trials_to_cache,
+        ):
+            trials.discard(trial)
+        controller._trial_metadata.pop(trial.trial_id, None)
+    except (AttributeError, ValueError):
+        pass  # another Tune: it keeps what it keeps
+    return True

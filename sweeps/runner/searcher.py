@@ -1,0 +1,149 @@
+"""Hand the protocol's trials to Tune, again if they are lost, and pass on what came of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from models.training import Progress
+from sweeps.cluster.placement import Lanes, Placement
+from sweeps.faults import Fault, fault_of, halt_message, runs_again, signature
+from sweeps.protocol import Protocol, Trial
+from sweeps.runner.actor import JOB, PROGRESS, RESULT
+from sweeps.trial import Job, TrialResult, failed_result, job_for
+
+
+@dataclass(frozen=True)
+class Observer:
+    """What to call as a study runs, in the launching process. An exception ends the run and comes out of it.
+
+    Args:
+        started: a trial was handed to the cluster.
+        progressed: a long trial makes progress; with its last evaluation, if there was one since the last call.
+        ended: a trial ended; must make the result durable before it returns.
+        halted: returns why no more trials should be handed out, else nothing.
+    """
+
+    started: Callable[[Trial], None]
+    progressed: Callable[[Trial, Progress | None], None]
+    ended: Callable[[TrialResult], None]
+    halted: Callable[[], str]
+
+
+class ObserverError(BaseException):
+    """The observer raised: carry its exception through Tune, which swallows those of its searchers.
+
+    Args:
+        error: what the observer raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class ProtocolSearcher(Searcher):
+    """Hand the protocol's trials to Tune, and what came of them to the protocol and the observer.
+
+    To Tune every attempt is a trial of its own, that may fail once: retries are counted here.
+
+    Args:
+        protocol: says what runs next.
+        observer: told what happens.
+        placement: where the trials of each cell run.
+        checkpoints: folder for the state of long trials.
+    """
+
+    def __init__(self, protocol: Protocol, observer: Observer, placement: Placement, checkpoints: Path) -> None:
+        super().__init__(metric="unused", mode="max")
+        self.halted = ""
+        self.faults = protocol.study.faults
+        self._protocol = protocol
+        self._observer = observer
+        self._checkpoints = checkpoints
+        self._lanes = Lanes(protocol.next_trial, placement)
+        self._jobs: dict[str, Job] = {}  # by Tune's id of the attempt
+        self._faults: dict[str, Fault] = {}  # likewise
+        self._attempts: Counter[str] = Counter()  # by the trial's key, as the next
+        self._losses: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()  # by signature
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # FINISHED is a str
+        """Return the next job, None to wait, or FINISHED."""
+        finished: str = Searcher.FINISHED
+        try:
+            self.halted = self.halted or self._observer.halted()
+            trial = None if self.halted else self._lanes.next()
+            if trial is None:
+                return finished if self.halted or self._protocol.is_done else None
+            job = job_for(self._protocol.study, trial, self._checkpoints)
+            self._observer.started(trial)
+        except Exception as error:
+            raise ObserverError(error) from error
+        self._jobs[trial_id] = job
+        self._attempts[trial.key] += 1
+        return {JOB: job}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Pass on the progress of a long trial."""
+        if PROGRESS not in result:
+            return
+        try:
+            self._observer.progressed(self._jobs[trial_id].trial, result[PROGRESS])
+        except Exception as error:
+            raise ObserverError(error) from error
+
+    def note_fault(self, trial_id: str, fault: Fault) -> None:
+        """Take note of why an attempt is about to end without a result."""
+        self._faults[trial_id] = fault
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Make the result durable and let the protocol go on, or hand the trial out again."""
+        job = self._jobs.pop(trial_id, None)
+        if job is None:
+            return
+        fault = self._faults.pop(trial_id, None)
+        try:
+            if not error and result and RESULT in result:
+                self._end(result[RESULT])
+            else:
+                self._lose(job, fault or fault_of(None))
+        except Exception as raised:
+            raise ObserverError(raised) from raised
+
+    def _lose(self, job: Job, fault: Fault) -> None:
+        key = job.trial.key
+        self._losses[key] += fault.kind == "lost"
+        if runs_again(fault.kind, self._losses[key], self.faults.retries) and not self.halted:
+            self._lanes.put_back(job.trial)
+        else:
+            self._end(failed_result(job, fault.message))
+
+    def _end(self, result: TrialResult) -> None:
+        key = result.trial.key
+        self._lanes.ended(result.trial)
+        self._losses.pop(key, None)
+        result = replace(result, attempts=self._attempts.pop(key, 1))
+        self._observer.ended(result)
+        self._protocol.record(result.outcome)
+        if result.kind == "failed":
+            self._failures[signature(result.error)] += 1
+            self.halted = self.halted or halt_message(self._failures, self.faults.stop_after)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle nothing: the Tuner pickles what it is given, for a restore that is never done."""
+        return {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ProtocolSearcher:
+        return self
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the record in MLflow is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
