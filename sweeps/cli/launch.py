@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 from collections import Counter
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from sweeps.board import Board, board_of
 from sweeps.cli.console import amount, at_least_and_most, duration, err, out
 from sweeps.cli.progress import Watch, showing
+from sweeps.cli.remote import ADDRESS_VARIABLE, LaunchOptions, refuse_job_options, submit
 from sweeps.cli.verdict import print_report
+from sweeps.cluster.addresses import check_address, is_jobs_address
 from sweeps.errors import FairsweepError
+from sweeps.extending import extends, refusal, shown
+from sweeps.jobs.arrival import arrive
+from sweeps.jobs.submission import Submission, received
 from sweeps.loading import load_study
 from sweeps.places import Places, without_credentials
 from sweeps.spec import Study
+
+if TYPE_CHECKING:
+    from sweeps.launching import Launch
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")]
 SetOption = Annotated[
@@ -27,29 +38,97 @@ SetOption = Annotated[
 AddressOption = Annotated[
     str,
     typer.Option(
-        help="Where to run: local, auto, or HOST:PORT of the head of the Ray cluster that this machine is a node of."
+        envvar=ADDRESS_VARIABLE,
+        help="Where to run: local; auto or HOST:PORT on a node of a Ray cluster; http://HOST:PORT of the dashboard of "
+        "its head node from anywhere.",
     ),
+]
+OpenOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unauthenticated",
+        help="Use a cluster that asks for no token. Its network must keep everyone else out.",
+    ),
+]
+_JOBS = "With --address http://HOST:PORT"
+FollowOption = Annotated[
+    bool, typer.Option("--follow", "-f", rich_help_panel=_JOBS, help="Show the log until the job ends.")
+]
+CodeOption = Annotated[
+    Path | None,
+    typer.Option(rich_help_panel=_JOBS, help="Send this folder of a git repository; its code comes first there."),
+]
+TrackingOption = Annotated[
+    str | None, typer.Option(rich_help_panel=_JOBS, help="MLflow server to record in, as the cluster sees it.")
+]
+StoreOnHeadOption = Annotated[
+    bool, typer.Option("--store-on-head", rich_help_panel=_JOBS, help="Record in a database on the head node.")
+]
+DataOption = Annotated[
+    bool, typer.Option("--data-on-cluster", rich_help_panel=_JOBS, help="Data folders of mine are there too.")
 ]
 ConcurrencyOption = Annotated[
     int | None, typer.Option("--max-concurrent", min=1, help="Trials at a time; by default as many as fit.")
 ]
 
 
-def launch(
+def launch(  # noqa: PLR0913, PLR0917 (its signature is the command line)
     study: StudyArgument,
     address: AddressOption = "local",
     max_concurrent: ConcurrencyOption = None,
     overrides: SetOption = None,
+    allow_unauthenticated: OpenOption = False,
+    follow: FollowOption = False,
+    code: CodeOption = None,
+    tracking_uri: TrackingOption = None,
+    store_on_head: StoreOnHeadOption = False,
+    data_on_cluster: DataOption = False,
 ) -> None:
     """Run a study, or resume it: trials that have ended are not run again."""
+    how = LaunchOptions(
+        address=address,
+        max_concurrent=max_concurrent,
+        follow=follow,
+        code=code,
+        tracking_uri=tracking_uri,
+        store_on_head=store_on_head,
+        data_on_cluster=data_on_cluster,
+        allow_open=allow_unauthenticated,
+    )
     loaded = load_study(study, overrides or ())
+    if is_jobs_address(address):
+        submit(loaded, how, os.environ.get("MLFLOW_TRACKING_URI"))
+        return
+    refuse_job_options(how)
+    check_address(address)
+    submission = received(os.environ)
+    if submission is not None:
+        _arrive(submission)
+    go_on = submission.launch_command if submission else _command("launch", study, overrides, address)
+    _run(loaded, how, go_on)
+
+
+def _arrive(submission: Submission) -> None:
+    # A shell that started Ray in the background has had its processes ignore Ctrl-C, and with it the order to stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for note in arrive(submission, os.environ):
+        err.print(f"note: {note}", soft_wrap=True, markup=False)
+
+
+def _run(loaded: Study, how: LaunchOptions, go_on: str) -> None:
+    """Run all that is left of a study, and report on it.
+
+    Args:
+        loaded: the study.
+        how: on which Ray cluster, and how many trials at a time.
+        go_on: command that goes on where this launch is stopped.
+    """
     places = Places.from_environment()
     with err.status("starting ..."):
         # Ray and torch take seconds to import, which a mistake in a study file should not cost.
-        from sweeps.launching import prepared  # noqa: PLC0415
-        from sweeps.runner import check_address  # noqa: PLC0415
-    check_address(address)
-    with prepared(loaded, places) as running:
+        from sweeps.launching import Target, prepared  # noqa: PLC0415
+    target = Target(address=how.address, max_concurrent=how.max_concurrent, allow_open=how.allow_open)
+    with prepared(loaded, places, target, _say) as running:
         total = running.board.total
         planned = at_least_and_most(total.planned, total.most_planned)
         if running.resumed:
@@ -59,38 +138,50 @@ def launch(
             )
         else:
             out.print(f"Study {loaded.study}: {planned} trials.", soft_wrap=True)
-        watch = Watch(running.board, _slots(loaded, max_concurrent), lambda: running.recorder.trouble)
+        for change in running.extension:
+            out.print(f"Extended: {change}.", soft_wrap=True, markup=False)
+        for note in running.notes:
+            _say(note)
+        slots = running.placement.limit(how.max_concurrent) if running.placement else 1
+        watch = Watch(running.board, slots, lambda: running.trouble)
         try:
             with showing(watch, err):
-                running.run(address=address, max_concurrent=max_concurrent)
+                running.run()
         except KeyboardInterrupt:
             err.print(
-                f"Stopped. {running.board.total.ended} of {planned} trials are done and safe; "
-                f"go on with: {_command('launch', study, overrides, address)}",
+                f"Stopped. {running.board.total.ended} of {planned} trials are done and safe; go on with: {go_on}",
                 soft_wrap=True,
             )
             raise typer.Exit(130) from None
-    _finish(running.undelivered, [f.error for f in running.failures], loaded, places)
+    _finish(running, loaded, places)
 
 
-def _finish(undelivered: int, errors: list[str], study: Study, places: Places) -> None:
-    if undelivered:
-        raise FairsweepError(
-            f"{undelivered} results wait in {places.spool(study.study)} because MLflow at "
-            f"{without_credentials(places.tracking_uri)} does not take them. Nothing is lost: launch again when it "
-            "does, and they are delivered first."
-        )
+def _say(line: str) -> None:
+    err.print(line, soft_wrap=True, markup=False)
+
+
+def _finish(running: Launch, study: Study, places: Places) -> None:
+    """Say how a launch ended, and report on the study."""
+    errors = [failure.error for failure in running.failures]
     for error, count in Counter(_last_line(error) for error in errors).most_common(3):
         err.print(f"[red]{count} trials failed:[/] {error}", soft_wrap=True)
     if errors:
         err.print("The tracebacks are in MLflow (fairsweep ui); launch again to re-run what failed.", soft_wrap=True)
+    if running.halted:
+        _say(f"Ended early: {running.halted}")
+    if running.undelivered:
+        raise FairsweepError(
+            f"{running.undelivered} results wait in {places.spool(study.study)} because MLflow at "
+            f"{without_credentials(places.tracking_uri)} does not take them. Nothing is lost: launch again when it "
+            "does, and they are delivered first."
+        )
     try:
         print_report(places, study.study, places.report(study.study))
     except FairsweepError as error:
         raise FairsweepError(
             f"{error}\nAll trials that ended are safe; write the report later with: fairsweep report {study.study}"
         ) from error
-    if errors:
+    if errors or running.halted:
         raise typer.Exit(1)
 
 
@@ -99,10 +190,9 @@ def _last_line(error: str) -> str:
     return lines[-1] if lines else "no message"
 
 
-def _slots(study: Study, max_concurrent: int | None) -> int:
-    """Estimate the trials at a time, for the time left."""
-    fit = max(1, int((os.cpu_count() or 1) / study.resources.cpu))
-    return min(fit, max_concurrent or fit)
+def _slots(study: Study) -> int:
+    """Estimate the trials at a time on this machine."""
+    return max(1, int((os.cpu_count() or 1) / study.resources.cpu))
 
 
 def plan(study: StudyArgument, overrides: SetOption = None) -> None:
@@ -110,7 +200,7 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     loaded = load_study(study, overrides or ())
     with err.status("measuring how fast this machine trains ..."):
         from sweeps.launching import check_data  # noqa: PLC0415
-        from sweeps.planning import cell_hours, cell_plans  # noqa: PLC0415
+        from sweeps.planning import balance_note, cell_hours, cell_plans  # noqa: PLC0415
 
         check_data(loaded)
         plans = cell_plans(loaded)
@@ -130,7 +220,7 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
         table.add_row(label, *row, f"{ended[p.cell]}/{at_least_and_most(p.trials, p.most_trials)}")
     out.print(table)
     total, updates = done.total, sum(p.updates for p in plans)
-    slots = _slots(loaded, None)
+    slots = _slots(loaded)
     left = sum(hours[p.cell] * max(1 - ended[p.cell] / p.trials, 0.0) for p in plans)
     planned = at_least_and_most(total.planned, total.most_planned)
     out.print(
@@ -138,6 +228,8 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
         f"of training left, {duration(left / slots)} with {slots} trials at a time on this machine.",
         soft_wrap=True,
     )
+    if note := balance_note(loaded):
+        out.print(note, style="dim", soft_wrap=True, markup=False)
     out.print(f"Run it with: {_command('launch', study, overrides)}", style="dim", soft_wrap=True, markup=False)
 
 
@@ -149,28 +241,30 @@ def _command(name: str, study: str, overrides: list[str] | None, address: str = 
 
 
 def _done(study: Study) -> Board:
-    """Return the board of what is recorded under the same rules; an empty one where nothing is."""
-    from sweeps.recording import connect, recorded_hash, recorded_outcomes  # noqa: PLC0415
+    """Return the board of what is recorded, and say what an edit would change; an empty board where nothing is."""
+    from sweeps.recording import connect, recorded_changes, recorded_outcomes  # noqa: PLC0415
 
     board, places = Board(study), Places.from_environment()
     if places.is_new:
         return board
     client = connect(places)
     outcomes = recorded_outcomes(client, study.study)
-    if outcomes and recorded_hash(client, study.study) != study.protocol_hash():
+    found = recorded_changes(client, study) if outcomes else ()
+    if not extends(found):
         err.print(
-            f"[yellow]warning:[/] study {study.study} has trials recorded under other rules; launch will refuse this "
-            "one unless it gets another name (study: ...).",
-            soft_wrap=True,
+            f"[yellow]warning:[/] launch will refuse this: {escape(refusal(study.study, found))}\n", soft_wrap=True
         )
         return board
+    if found:
+        out.print(
+            f"This extends the recorded study; what is done counts:\n{shown(found)}\n", soft_wrap=True, markup=False
+        )
     return board_of(study, outcomes)
 
 
 def _seeds(study: Study) -> str:
-    if study.confirm.until == "planned":
-        return f"{study.confirm.seeds} confirm seeds"
-    return f"{study.confirm.seeds} to {study.confirm.max_seeds} confirm seeds until decided"
+    least, most = study.confirm.seeds, study.confirm.max_seeds
+    return f"{least} to {most} confirm seeds until decided" if most > least else f"{least} confirm seeds"
 
 
 def _print_arms(study: Study) -> None:

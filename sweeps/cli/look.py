@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,9 +15,12 @@ from sweeps.board import Board, board_of
 from sweeps.cli.compare import is_report, print_comparison
 from sweeps.cli.console import at_least_and_most, err, out
 from sweeps.cli.progress import tally_table
+from sweeps.cli.remote import ADDRESS_VARIABLE, print_jobs
 from sweeps.cli.verdict import is_table, print_report, print_table_report
+from sweeps.cluster.addresses import is_jobs_address
 from sweeps.errors import InputError
-from sweeps.places import Places, without_credentials
+from sweeps.jobs.names import parsed_name
+from sweeps.places import Places, is_served, without_credentials
 from sweeps.spec import Study
 
 if TYPE_CHECKING:
@@ -26,8 +30,35 @@ if TYPE_CHECKING:
 RecordedStudy = Annotated[str | None, typer.Argument(help="Name of a recorded study; all of them by default.")]
 
 
-def status(study: RecordedStudy = None) -> None:
+def status(
+    study: RecordedStudy = None,
+    address: Annotated[
+        str,
+        typer.Option(envvar=ADDRESS_VARIABLE, help="http://HOST:PORT of a dashboard, to ask for the jobs there too."),
+    ] = "local",
+) -> None:
     """Show how far the recorded studies are."""
+    if is_jobs_address(address):
+        _cluster_status(address, study)
+    else:
+        _recorded_status(study)
+
+
+def _cluster_status(address: str, study: str | None) -> None:
+    """Show the jobs of a cluster, and what is recorded where this machine can read the record too."""
+    has_jobs = print_jobs(address, study)
+    places = Places.from_environment()
+    if is_served(places.tracking_uri):
+        job = parsed_name(study) if study else None
+        out.print()
+        _recorded_status(job.study if job else study)
+    elif study is not None and not has_jobs:
+        raise InputError(f"no job of a study {study!r} on this cluster; submit it with fairsweep launch.")
+    elif study is not None:
+        out.print("Set MLFLOW_TRACKING_URI to the server it records in to see the counts.", style="dim")
+
+
+def _recorded_status(study: str | None) -> None:
     from sweeps.recording import connect, find_study, recorded_studies  # noqa: PLC0415
 
     places = Places.from_environment()
@@ -143,10 +174,17 @@ def report(  # noqa: PLR0913, PLR0917 (its signature is the command line)
 
 def ui(
     study: RecordedStudy = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; any free one if it is taken.")] = 5000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; any free one if it is taken.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to listen on; any but 127.0.0.1 needs a password.")] = "127.0.0.1",
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Another name by which browsers may ask for this machine; repeatable.")
+    ] = None,
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the comparison in a browser.")] = True,
 ) -> None:
     """Serve MLflow on this machine and link to the comparison view of a study."""
+    from sweeps.access import USER, access  # noqa: PLC0415
+
+    reachable = access(host, port, allowed_host or (), os.environ)
     from sweeps.recording import connect, find_study, recorded_studies, recorded_study, study_run  # noqa: PLC0415
     from sweeps.server import needs_server, serve  # noqa: PLC0415
 
@@ -168,11 +206,10 @@ def ui(
         return
     with ExitStack() as stack:
         with err.status("starting the MLflow server ..."):
-            server = stack.enter_context(
-                serve(places.tracking_uri, log_path=places.home / "ui.log", preferred_port=port)
-            )
+            server = stack.enter_context(serve(places.tracking_uri, log_path=places.home / "ui.log", access=reachable))
         _print_links(server.url, links, browser)
-        out.print("\nServing on this machine only. Ctrl-C stops it.", style="dim")
+        guard = f"asks for {USER} and the password; not encrypted" if reachable.password else "for this machine only"
+        out.print(f"\nServing on {host} ({guard}). Ctrl-C stops it.", style="dim")
         server.wait()
 
 

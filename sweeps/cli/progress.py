@@ -17,7 +17,10 @@ from sweeps.board import Board, Tally
 from sweeps.cli.console import at_least_and_most, duration
 from sweeps.protocol import Cell
 
-_LINE_EVERY_SECONDS = 15.0
+#: Where nobody watches, a line is written this often, and sooner when this share of the trials has ended since.
+_LINE_EVERY_SECONDS = 60.0
+_LINE_EVERY_SHARE = 0.05
+_LOOK_EVERY_SECONDS = 5.0
 _LINES_BELOW_TABLE = 6
 
 
@@ -27,7 +30,7 @@ class Watch:
     Args:
         board: counts, kept up to date by the launch.
         slots: trials at a time, as far as known.
-        trouble: returns why MLflow takes no results at the moment, else nothing.
+        trouble: returns what stands in the way at the moment, else nothing.
     """
 
     def __init__(self, board: Board, slots: int, trouble: Callable[[], str]) -> None:
@@ -52,7 +55,7 @@ class Watch:
 
 @contextmanager
 def showing(watch: Watch, console: Console) -> Iterator[None]:
-    """Show `watch` inside the block: live on a terminal, else one line every quarter of a minute."""
+    """Show `watch` inside the block: live on a terminal, else in lines, one a minute or so."""
     if console.is_terminal:
         with Live(
             get_renderable=lambda: _render(watch, console), console=console, refresh_per_second=4, transient=True
@@ -70,12 +73,16 @@ def showing(watch: Watch, console: Console) -> Iterator[None]:
 
 
 def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
-    complained = False
-    while not stop.wait(_LINE_EVERY_SECONDS):
-        console.print(f"{time.strftime('%H:%M:%S')}  {watch.headline()}", soft_wrap=True)
+    complained, written_at, ended_then = False, time.monotonic(), watch.board.total.ended
+    while not stop.wait(_LOOK_EVERY_SECONDS):
+        total = watch.board.total
+        many = total.ended - ended_then >= max(1, _LINE_EVERY_SHARE * total.planned)
+        if many or time.monotonic() - written_at >= _LINE_EVERY_SECONDS:
+            console.print(f"{time.strftime('%H:%M:%S')}  {watch.headline()}", soft_wrap=True)
+            written_at, ended_then = time.monotonic(), total.ended
         trouble = watch.trouble()
         if trouble and not complained:
-            console.print(f"{trouble}. Training goes on; results wait on disk.", soft_wrap=True, markup=False)
+            console.print(trouble, soft_wrap=True, markup=False)
         complained = bool(trouble)
 
 
@@ -88,23 +95,15 @@ def _render(watch: Watch, console: Console) -> Group:
     parts.append(Text(f"{watch.headline()}  ({elapsed} so far)"))
     parts.append(Text("Ctrl-C stops; the same command resumes.", "dim"))
     if trouble := watch.trouble():
-        parts.append(Text(f"{trouble}. Training goes on; results wait on disk.", "yellow"))
+        parts.append(Text(trouble, "yellow"))
     return Group(*parts)
 
 
 def _table(board: Board, lines: int) -> Table:
     """Return the counts of the first open cells, as many as fit."""
     lines_per_cell = 1 + len(board.study.arms)
-    return tally_table(board, _open_cells(board)[: max(1, (lines - 1) // lines_per_cell)])
-
-
-def _open_cells(board: Board) -> list[Cell]:
-    open_cells = [
-        cell
-        for cell in dict.fromkeys(cell for cell, _ in board.tallies)
-        if any(t.ended < t.planned for (c, _), t in board.tallies.items() if c == cell)
-    ]
-    return open_cells or list(dict.fromkeys(cell for cell, _ in board.tallies))
+    shown = list(board.open_cells or dict.fromkeys(cell for cell, _ in board.tallies))
+    return tally_table(board, shown[: max(1, (lines - 1) // lines_per_cell)])
 
 
 def tally_table(board: Board, shown: list[Cell]) -> Table:

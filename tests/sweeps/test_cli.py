@@ -63,6 +63,23 @@ def test_plan_honours_overrides(cli: Cli, tmp_path: Path) -> None:
     assert "16 trials" in cli.out
 
 
+@pytest.mark.parametrize(
+    ("confirm", "words"),
+    [
+        ({"seeds": 5}, "5 confirm seeds,"),
+        ({"seeds": 5, "until": "decided", "max_seeds": 9}, "5 to 9 confirm seeds until decided,"),
+        ({"seeds": 5, "until": "decided", "max_seeds": 5}, "5 confirm seeds,"),
+    ],
+)
+def test_plan_says_a_range_of_seeds_only_where_there_is_one(
+    cli: Cli, tmp_path: Path, confirm: dict[str, object], words: str
+) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump({**tiny_data(), "confirm": confirm}), encoding="utf-8")
+    assert cli("plan", str(path)) == 0
+    assert f"sobol, {words}" in cli.out
+
+
 def test_init_writes_a_study_that_is_valid_and_points_to_its_schema(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "new" / "study.yaml"
     assert cli("init", str(path)) == 0
@@ -123,6 +140,60 @@ def test_an_unknown_study_is_bad_input(cli: Cli, command: str) -> None:
 def test_a_study_that_is_not_there_is_bad_input(cli: Cli, command: str) -> None:
     assert cli(command, "quickstrat") == 2
     assert "Did you mean quickstart?" in cli.err
+
+
+#: Nothing listens there: what is refused before anything is sent is refused without a word about it.
+NOBODY = "http://127.0.0.1:1"
+
+
+def study_file(folder: Path, **changes: object) -> str:
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump({**tiny_data(), **changes}), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--tracking-uri", "http://me:hunter2@mlflow:5000"], "must carry no credentials"),
+        (["--tracking-uri", "sqlite:///mlflow.db"], "--store-on-head"),
+        (["--set", "workloads.0.data_root=data"], "data_root: must be an absolute path"),
+        (["--set", "workloads.0.data_root=~/data"], "--data-on-cluster"),
+        (["--code", "/nonexistent"], "--code must be a folder"),
+    ],
+)
+def test_what_cannot_run_on_a_cluster_is_refused_before_anything_is_sent(
+    cli: Cli, tmp_path: Path, options: list[str], words: str
+) -> None:
+    assert cli("launch", study_file(tmp_path), "--address", NOBODY, *options) == 2
+    said = " ".join(cli.err.split())
+    assert words in said
+    assert "hunter2" not in said
+    assert "no Ray cluster" not in said
+
+
+@pytest.mark.parametrize("command", [["launch", "quickstart"], ["status"], ["logs", "tiny"], ["stop", "tiny"]])
+def test_a_dead_address_is_one_line_and_exit_code_1(cli: Cli, command: list[str]) -> None:
+    assert cli(*command, "--address", NOBODY) == 1
+    assert cli.err.startswith(f"error: no Ray cluster at --address {NOBODY}: Connection refused")
+    assert len(cli.err.splitlines()) == 1
+
+
+def test_options_for_jobs_are_refused_where_nothing_is_submitted(cli: Cli, tmp_path: Path) -> None:
+    assert cli("launch", study_file(tmp_path), "--follow", "--store-on-head") == 2
+    assert "--follow, --store-on-head must be left away unless --address is http://HOST:PORT" in cli.err
+
+
+@pytest.mark.parametrize("command", ["logs", "stop"])
+def test_a_job_is_asked_for_at_an_address_that_may_stand_in_the_environment(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.delenv("FAIRSWEEP_ADDRESS", raising=False)
+    assert cli(command, "tiny") == 2
+    assert "FAIRSWEEP_ADDRESS" in cli.err
+    monkeypatch.setenv("FAIRSWEEP_ADDRESS", NOBODY)
+    assert cli(command, "tiny") == 1
+    assert NOBODY in cli.err
 
 
 def test_no_arguments_show_the_help(cli: Cli) -> None:

@@ -1,0 +1,109 @@
+"""What is refused before a study is submitted to a cluster. Pure: nothing is asked over the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sweeps.errors import InputError, Problem, StudyError
+from sweeps.places import is_served, without_credentials
+from sweeps.spec import Study
+
+_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|0\.0\.0\.0")
+
+
+def jobs_url(address: str) -> str:
+    """Return the address of a Jobs API in the form that requests are built on.
+
+    Raises:
+        InputError: it has no host, carries a password, or goes on after the port.
+    """
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    wanted = "--address must be http://HOST:PORT of the head node's dashboard, or https:// of a proxy before it"
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise InputError(f"{wanted}; got {without_credentials(address)!r}.")
+    if parts.username is not None or parts.password is not None:
+        raise InputError(
+            f"{wanted}, without user and password; got {without_credentials(address)!r}. The cluster's token belongs "
+            "in the file that RAY_AUTH_TOKEN_PATH names."
+        )
+    if parts.query or parts.fragment:
+        raise InputError(f"{wanted}; got {address!r}.")
+    return address.rstrip("/")
+
+
+def tracking_uri_for(given: str | None, here: str | None) -> str | None:
+    """Return the tracking store that a job is told to record in; None leaves it to the cluster's own environment.
+
+    Args:
+        given: what the user said for this job, as the cluster sees it.
+        here: ``MLFLOW_TRACKING_URI`` of this machine. It is passed on where it can mean the same there: a server that
+            is not on this machine.
+
+    Raises:
+        InputError: it carries a password, or is not a server.
+    """
+    uri = given or (here if here and is_served(here) and not _is_loopback(here) else None)
+    if uri is None:
+        return None
+    if without_credentials(uri) != uri or (is_served(uri) and urlsplit(uri).query):
+        raise InputError(
+            f"the tracking URI of a job must carry no credentials; got {without_credentials(uri).partition('?')[0]!r}. "
+            "Job entries are shown by the dashboard and kept by the cluster: set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) in the environment of the cluster's nodes, and give "
+            "the URI without them."
+        )
+    if not is_served(uri):
+        raise InputError(
+            f"--tracking-uri must be the address of an MLflow server, as the cluster sees it; got {uri!r}. A database "
+            "file would lie on the disk of the head node; where you want that, use --store-on-head instead."
+        )
+    return uri
+
+
+def _is_loopback(uri: str) -> bool:
+    return bool(_LOOPBACK.fullmatch(urlsplit(uri).hostname or ""))
+
+
+def check_data_roots(study: Study, own_folders: Sequence[Path], on_cluster: bool) -> None:
+    """Refuse data folders that can hardly exist on the cluster's nodes.
+
+    The disk over there cannot be seen from here. A relative folder means another one there, and one inside the user's
+    home or project is of this machine, unless the user says otherwise.
+
+    Args:
+        study: the study to be submitted.
+        own_folders: absolute folders of this machine: the user's home and project.
+        on_cluster: the user says that absolute folders are there too.
+
+    Raises:
+        StudyError: there are such folders; all of them are named.
+    """
+    problems = list(_local_folders(study, own_folders, on_cluster))
+    if problems:
+        raise StudyError(study.study, problems)
+
+
+def _local_folders(study: Study, own_folders: Sequence[Path], on_cluster: bool) -> Iterator[Problem]:
+    elsewhere = "Leave it out and set FAIRSWEEP_DATA on the cluster's nodes, or name a folder that every node has"
+    for index, workload in enumerate(study.workloads):
+        root = workload.data_root
+        if root is None:
+            continue
+        in_home = str(root).startswith("~")
+        if not in_home and not root.is_absolute():
+            condition, remedy = "must be an absolute path for a job on a cluster", f"{elsewhere}."
+        elif on_cluster:
+            continue
+        elif in_home or any(root.is_relative_to(own) for own in own_folders if own != own.parent):
+            condition = "must not be inside your home or project on this machine for a job on a cluster"
+            remedy = f"{elsewhere}; if this one is there too (a shared disk), say so with --data-on-cluster."
+        else:
+            continue
+        yield Problem(("workloads", index, "data_root"), f"{condition}; got {str(root)!r}. {remedy}")

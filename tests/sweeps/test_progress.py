@@ -1,0 +1,54 @@
+"""How far a launch is, where nobody watches: in the log of a job or a file."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+
+import pytest
+from rich.console import Console
+
+from sweeps.board import Board
+from sweeps.cli import progress
+from sweeps.cli.progress import Watch, showing
+from sweeps.protocol import Outcome
+from tests.sweeps.studies import tiny_study
+
+LINE = re.compile(r"\d\d:\d\d:\d\d  (\d+)/24 trials(, .*)?")
+
+
+def ended(number: int) -> Outcome:
+    return Outcome(key=f"digits-mlp/updates-4/cosine/tune/search-0/draw-{number}", kind="finished", validation=0.5)
+
+
+def written(monkeypatch: pytest.MonkeyPatch, *, every_seconds: float, trouble: str = "") -> list[str]:
+    """Return the lines of a launch in which three trials end, one after the other."""
+    monkeypatch.setattr(progress, "_LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "_LINE_EVERY_SECONDS", every_seconds)
+    file, board = io.StringIO(), Board(tiny_study())
+    with showing(Watch(board, 1, lambda: trouble), Console(file=file, width=80)):
+        for number in range(3):
+            time.sleep(0.1)
+            board.add(ended(number), 1.0)
+        time.sleep(0.1)
+    assert "\r" not in file.getvalue()
+    assert "\x1b" not in file.getvalue()
+    return file.getvalue().splitlines()
+
+
+def test_a_line_is_written_for_every_twentieth_of_the_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= 0.05 * 24 < 2  # so that every second trial gets its line
+    found = [LINE.fullmatch(line) for line in written(monkeypatch, every_seconds=1000)]
+    assert [match and match[1] for match in found] == ["2"]
+
+
+def test_a_line_is_written_now_and_then_even_where_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = written(monkeypatch, every_seconds=0.04)
+    assert len(lines) >= 4
+    assert all(LINE.fullmatch(line) for line in lines)
+
+
+def test_trouble_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = written(monkeypatch, every_seconds=0.04, trouble="MLflow takes no results")
+    assert len([line for line in lines if "takes no results" in line]) == 1
