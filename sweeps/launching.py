@@ -1,17 +1,23 @@
-"""Launch or resume a study: protocol, recorder and runner wired together."""
+"""Launch or resume a study: protocol, recorder, cluster and runner wired together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from models.data import DataError, load_train
 from models.training import Progress
 from sweeps.board import Board
+from sweeps.cluster.capacity import placed, shortage
+from sweeps.cluster.joining import joined
+from sweeps.cluster.placement import Placement
 from sweeps.errors import InputError
+from sweeps.extending import Change
 from sweeps.places import Places
-from sweeps.protocol import Protocol, Trial
+from sweeps.protocol import Outcome, Protocol, Trial, cells
 from sweeps.provenance import environment
 from sweeps.recording import Recorder
 from sweeps.recording.spool import exclusive
@@ -21,9 +27,31 @@ from sweeps.trial import TrialResult
 
 #: How long a launch that has ended waits for a tracking server that takes nothing.
 PATIENCE_SECONDS = 30.0
+#: How long a launch that was stopped goes on delivering.
+STOP_SECONDS = 10.0
+#: A thread that delivers computes; by default the launching thread would wait 5 ms for the interpreter at every turn.
+_SWITCH_SECONDS = 0.0005
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a study runs.
+
+    Args:
+        address: of the Ray cluster, see `sweeps.cluster.joining.joined`.
+        max_concurrent: trials at a time; None for as many as fit.
+        allow_open: use a cluster even if it answers to requests without a token.
+    """
+
+    address: str = "local"
+    max_concurrent: int | None = None
+    allow_open: bool = False
+
+
+HERE = Target()
+
+
+@dataclass(kw_only=True)
 class Launch:
     """A study that is being run.
 
@@ -33,9 +61,13 @@ class Launch:
         recorder: writes results; open.
         protocol: has been told what earlier launches recorded.
         board: counts, kept up to date.
+        placement: where trials run, on a cluster that is joined until `run` ends; None if nothing is left to run.
+        target: where the study runs.
+        cluster: leaves the cluster.
         resumed: number of trials that earlier launches had ended.
         failures: results of the trials that failed in this launch.
         undelivered: results that MLflow had not taken when the launch ended; they wait in the spool.
+        halted: why no more trials were handed out although some were left; empty if that did not happen.
     """
 
     study: Study
@@ -43,33 +75,62 @@ class Launch:
     recorder: Recorder
     protocol: Protocol
     board: Board
+    placement: Placement | None
+    target: Target
+    cluster: ExitStack
     resumed: int
     failures: list[TrialResult] = field(default_factory=list)
     undelivered: int = 0
+    halted: str = ""
 
     @property
     def is_complete(self) -> bool:
         """Tell whether every trial that can run has a result."""
-        return self.protocol.is_done and not self.failures
+        return self.protocol.is_done and not self.failures and not self.halted
 
-    def run(self, *, address: str = "local", max_concurrent: int | None = None) -> None:
-        """Run all that is left.
+    @property
+    def extension(self) -> tuple[Change, ...]:
+        """Return how the study extends the rules that trials were recorded under before."""
+        return self.recorder.extension
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what the user should know of the cluster, one sentence each."""
+        return self.placement.notes if self.placement else ()
+
+    @property
+    def trouble(self) -> str:
+        """Return what stands in the way at the moment, in a sentence that says what becomes of it; else nothing."""
+        if self.recorder.trouble:
+            return f"{self.recorder.trouble}. Training goes on; results wait on disk."
+        return shortage(self.placement) if self.placement else ""
+
+    def run(self) -> None:
+        """Run all that is left, and leave the cluster.
 
         Raises:
             ClusterError: the cluster cannot be used.
             SpoolError: results cannot be kept.
+            LeaseLostError: another launch has taken the study over.
             KeyboardInterrupt: the user stopped the launch.
         """
-        observer = Observer(started=_ignore_start, progressed=_ignore_progress, ended=self._ended)
-        if self.protocol.has_work():
-            run_protocol(
-                self.protocol,
-                observer,
-                address=address,
-                max_concurrent=max_concurrent,
-                scratch=self.places.scratch(self.study.study),
-            )
+        observer = Observer(
+            started=_ignore_start, progressed=self._progressed, ended=self._ended, halted=self._reason_to_halt
+        )
+        with self.cluster, _responsive():
+            if self.placement is not None:
+                self.halted = run_protocol(
+                    self.protocol,
+                    observer,
+                    self.placement,
+                    max_concurrent=self.target.max_concurrent,
+                    scratch=self.places.scratch(self.study.study),
+                    checkpoints=self.places.checkpoints(self.study.study),
+                )
         self.board.follow(self.protocol)
+        if self.is_complete:  # also where nothing was left to run but a killed launch left its files
+            for folder in (self.places.checkpoints(self.study.study), self.places.scratch(self.study.study)):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _ended(self, result: TrialResult) -> None:
         self.recorder.put(result)
@@ -77,34 +138,92 @@ class Launch:
             self.failures.append(result)
         self.board.add(result.outcome, result.ended_at - result.started_at)
         self.board.follow(self.protocol)
+        self.recorder.check_lease()
+
+    def _progressed(self, trial: Trial, progress: Progress | None) -> None:  # noqa: ARG002
+        self.recorder.check_lease()
+
+    def _reason_to_halt(self) -> str:
+        self.recorder.check_lease()
+        return self.recorder.full
 
 
 @contextmanager
-def prepared(study: Study, places: Places) -> Iterator[Launch]:
-    """Open the record of `study`, replay what it holds, and close it at the end of the block.
+def prepared(
+    study: Study, places: Places, target: Target = HERE, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Launch]:
+    """Open the record of `study`, replay what it holds, join the cluster, and close the record at the end of the block.
+
+    A cluster that cannot run a new study is found out before the study is recorded.
+
+    Args:
+        study: the validated study.
+        places: where things are kept.
+        target: where it runs.
+        say: told in a line what is being waited for.
 
     Raises:
         InputError: the data cannot be read, the study is being launched already, or its rules have changed.
+        ClusterError: the cluster cannot be used.
         TrackerError: MLflow cannot be reached.
     """
     check_data(study)
-    with exclusive(places.spool(study.study), study.study):
-        recorder = Recorder(study, places)
+    with exclusive(places.spool(study.study), study.study), ExitStack() as cluster:
+        recorder = Recorder(study, places, announce=say)
+        if not (is_recorded := recorder.is_recorded()):
+            cluster.enter_context(joined(target.address, allow_open=target.allow_open))
+            placed(cells(study), study.resources, {}, say)
         recorder.open(environment())
-        protocol, board = Protocol(study), Board(study)
-        outcomes = recorder.outcomes()
-        for outcome in outcomes:
-            protocol.record(outcome)
-            board.add(outcome)
-        protocol.has_work()  # replays what is recorded
-        board.follow(protocol)
-        launch = Launch(study, places, recorder, protocol, board, resumed=len(outcomes))
+        launch, limit_seconds = None, STOP_SECONDS
         try:
+            outcomes = recorder.outcomes()
+            protocol, board = _replayed(study, outcomes)
+            placement = None
+            if protocol.has_work():
+                if is_recorded:
+                    cluster.enter_context(joined(target.address, allow_open=target.allow_open))
+                begun = recorder.hardware()
+                unfinished = {cell.slug: begun[cell.slug] for cell in board.open_cells if cell.slug in begun}
+                placement = placed(protocol.cells, study.resources, unfinished, say)
+            launch = Launch(
+                study=study,
+                places=places,
+                recorder=recorder,
+                protocol=protocol,
+                board=board,
+                placement=placement,
+                target=target,
+                cluster=cluster,
+                resumed=len(outcomes),
+            )
             yield launch
+            limit_seconds = float("inf")
         finally:
-            delivered = recorder.flush(PATIENCE_SECONDS)
-            launch.undelivered = 0 if delivered else recorder.waiting
-            recorder.close(done=launch.is_complete)
+            delivered = recorder.flush(PATIENCE_SECONDS, limit_seconds)
+            recorder.close(done=launch is not None and launch.is_complete)
+            if launch is not None:
+                launch.undelivered = 0 if delivered else recorder.waiting
+
+
+def _replayed(study: Study, outcomes: list[Outcome]) -> tuple[Protocol, Board]:
+    """Return a protocol that has been told what is recorded, and its counts."""
+    protocol, board = Protocol(study), Board(study)
+    for outcome in outcomes:
+        protocol.record(outcome)
+    protocol.replay()
+    board.follow(protocol)
+    return protocol, board
+
+
+@contextmanager
+def _responsive() -> Iterator[None]:
+    """Let this thread have the interpreter soon, whatever other threads compute."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def check_data(study: Study) -> None:
@@ -121,8 +240,4 @@ def check_data(study: Study) -> None:
 
 
 def _ignore_start(trial: Trial) -> None:
-    pass
-
-
-def _ignore_progress(trial: Trial, progress: Progress) -> None:
     pass

@@ -54,6 +54,10 @@ class Places:
         """Return the folder for the report on `study`."""
         return self.home / "reports" / study
 
+    def checkpoints(self, study: str) -> Path:
+        """Return the folder for the state of `study`'s long trials; of use to other nodes only where they share it."""
+        return self.home / "checkpoints" / study
+
     def scratch(self, study: str) -> Path:
         """Return the folder for what Ray Tune writes while `study` runs."""
         return self.home / "scratch" / study

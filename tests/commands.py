@@ -30,10 +30,11 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(home: Path, *arguments: str, tracking_uri: str = "") -> subprocess.Popen[str]:
+    store = {"MLFLOW_TRACKING_URI": tracking_uri} if tracking_uri else {}
     return subprocess.Popen(
         [sys.executable, "-m", "sweeps.cli", *arguments],
-        env=environment(home),
+        env=environment(home) | store,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

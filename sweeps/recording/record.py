@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analysis import layout
+from sweeps.protocol import Outcome
+from sweeps.space import setting_text
 from sweeps.trial import TrialResult
 
 _MAX_ERROR_CHARACTERS = 7900  # MLflow takes tags of at most 8000
@@ -16,7 +17,7 @@ _MAX_ERROR_CHARACTERS = 7900  # MLflow takes tags of at most 8000
 def record_of(result: TrialResult) -> dict[str, Any]:
     """Return a trial's result as plain JSON values, under the names of `analysis.layout`."""
     trial = result.trial
-    budget, index = trial.cell.budget, "draw" if trial.phase == "tune" else "seed"  # MLflow's list cuts long names
+    budget, index = trial.budget, "draw" if trial.phase == "tune" else "seed"  # MLflow's list cuts long names
     params = {
         layout.PARAM_ARM: trial.arm,
         layout.PARAM_BUDGET: str(trial.cell.budget.amount),
@@ -24,7 +25,7 @@ def record_of(result: TrialResult) -> dict[str, Any]:
         layout.PARAM_SEED: str(trial.seed),
         layout.PARAM_SCHEDULE: result.schedule,
         layout.PARAM_MOMENTUM_POLICY: result.momentum_policy,
-        **{name: _param(value) for name, value in trial.settings.items()},
+        **{name: setting_text(value) for name, value in trial.settings.items()},
     }
     return {
         "trial_key": trial.key,
@@ -38,6 +39,17 @@ def record_of(result: TrialResult) -> dict[str, Any]:
         "params": params,
         "metrics": [[name, value, step] for name, value, step in _metrics(result) if math.isfinite(value)],
     }
+
+
+def outcome_of_record(record: Mapping[str, Any]) -> Outcome:
+    """Return what the protocol needs to know of a record."""
+    return Outcome(
+        key=record["trial_key"],
+        kind=record["kind"],
+        validation=record["validation"],
+        test=record.get("test"),  # the spool of an earlier version has none
+        recorded={name: text for name, text in record["params"].items() if name not in layout.IDENTITY_PARAMS},
+    )
 
 
 def _tags(result: TrialResult) -> dict[str, str]:
@@ -56,9 +68,18 @@ def _tags(result: TrialResult) -> dict[str, str]:
         index: str(trial.index),
         layout.SEED: str(trial.seed),
         layout.OUTCOME: result.kind,
+        layout.ATTEMPTS: str(result.attempts),
     }
+    if result.hardware:
+        tags[layout.HARDWARE] = result.hardware
+    if trial.rung is not None:
+        tags |= {layout.RUNG: str(trial.rung), layout.RUNG_BUDGET: str(trial.budget.amount)}
+    if trial.winner is not None:
+        tags[layout.WINNER] = str(trial.winner)
     if result.error:
         tags["mlflow.note.content"] = f"```\n{result.error[-_MAX_ERROR_CHARACTERS:]}\n```"
+    elif result.note:
+        tags["mlflow.note.content"] = result.note[:_MAX_ERROR_CHARACTERS]
     return tags
 
 
@@ -87,7 +108,3 @@ def _metrics(result: TrialResult) -> Iterator[tuple[str, float, int]]:
     yield layout.FINAL_TRAIN_LOSS, last.train_loss, 0
     if last.test is not None:
         yield layout.FINAL_TEST, last.test, 0
-
-
-def _param(value: object) -> str:
-    return json.dumps(value) if isinstance(value, tuple) else str(value)

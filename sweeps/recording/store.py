@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,16 +19,34 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis import layout
+from analysis.results.database import database_runs, engine_of
+from analysis.results.runs import every_run
+from analysis.trial_table import RunFacts
 from sweeps.errors import FairsweepError, InputError, suggest
-from sweeps.places import Places, without_credentials
+from sweeps.extending import Change, changes
+from sweeps.places import Places, is_served, without_credentials
 from sweeps.protocol import Outcome, OutcomeKind
 from sweeps.spec import Study
+from sweeps.spec.study import SLUG
 
 #: What a tracking store raises when it is away, refuses, its disk is full, or its driver is not installed.
 TROUBLE = (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError)
 
-logging.getLogger("mlflow").setLevel(logging.ERROR)
-logging.getLogger("alembic").setLevel(logging.ERROR)
+#: Requests to a server at a time where much is read.
+_READS_AT_A_TIME = 4
+#: Unless the user has set them. By default MLflow waits two minutes for each answer and repeats each request seven
+#: times, even those that create something. What is to be repeated is known here; and an answer may take its time, since
+#: nothing but the delivery waits for it.
+_CLIENT_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "45",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+for _noisy in ("mlflow", "alembic", "urllib3"):  # what goes wrong is said by whoever catches it
+    logging.getLogger(_noisy).setLevel(logging.CRITICAL)
 
 
 class TrackerError(FairsweepError):
@@ -37,6 +59,8 @@ def connect(places: Places) -> MlflowClient:
     Raises:
         TrackerError: the store cannot be opened.
     """
+    for name, value in _CLIENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
     try:
         places.home.mkdir(parents=True, exist_ok=True)
         return MlflowClient(tracking_uri=places.tracking_uri)
@@ -60,6 +84,29 @@ def find_study(client: MlflowClient, name: str) -> Experiment:
     )
 
 
+def find_experiment(client: MlflowClient, name: str) -> Experiment | None:
+    """Return the experiment that a launch of the study called `name` goes on with, None if there is none yet.
+
+    Raises:
+        InputError: it is deleted, no study's, or of another version of fairsweep.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return None
+    if found.lifecycle_stage != "active":
+        raise InputError(f"experiment {name} was deleted in MLflow; restore it there, or give the study another name.")
+    if layout.EXPERIMENT_PROTOCOL_HASH not in found.tags:
+        raise InputError(
+            f"MLflow has an experiment {name} that is not a study of fairsweep; give the study another name."
+        )
+    if (version := found.tags.get(layout.EXPERIMENT_LAYOUT)) != layout.LAYOUT_VERSION:
+        raise InputError(
+            f"study {name} was recorded by another version of fairsweep (layout {version}, this one writes "
+            f"{layout.LAYOUT_VERSION}). Its report can still be written; to run it, give the study another name."
+        )
+    return found
+
+
 def recorded_studies(client: MlflowClient) -> list[Experiment]:
     """Return the experiments that are studies, by name.
 
@@ -71,12 +118,17 @@ def recorded_studies(client: MlflowClient) -> list[Experiment]:
     try:
         while True:
             page = client.search_experiments(max_results=1000, page_token=token)
-            found += [experiment for experiment in page if layout.EXPERIMENT_STUDY in experiment.tags]
+            found += [experiment for experiment in page if _is_study(experiment)]
             token = page.token
             if not token:
                 return sorted(found, key=lambda experiment: str(experiment.name))
     except TROUBLE as error:
         raise TrackerError(explain(client.tracking_uri, error)) from error
+
+
+def _is_study(experiment: Experiment) -> bool:
+    """Tell whether an experiment is a study; one whose name no study file may have reaches no path and no shell."""
+    return layout.EXPERIMENT_STUDY in experiment.tags and bool(re.fullmatch(SLUG, str(experiment.name)))
 
 
 def study_run(client: MlflowClient, experiment_id: str) -> Run | None:
@@ -85,21 +137,34 @@ def study_run(client: MlflowClient, experiment_id: str) -> Run | None:
     return runs[0] if runs else None
 
 
-def trial_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    """Yield the runs of all recorded trials, unfinished ones included."""
-    token = None
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            f"tags.`{layout.ROLE}` = '{layout.ROLE_TRIAL}'",
-            ViewType.ACTIVE_ONLY,
-            max_results=5000,
-            page_token=token,
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
+def trial_runs(client: MlflowClient, experiment_id: str) -> list[RunFacts]:
+    """Return the runs of all recorded trials, unfinished ones included.
+
+    Read from the database where it is at hand: MLflow takes 2 ms for each. A server has several workers, each of which
+    is asked for the runs whose ids begin with another digit.
+    """
+    engine = engine_of(client)
+    runs: Iterable[RunFacts] | None = None
+    if engine is not None:
+        with suppress(SQLAlchemyError):  # not the tables that are expected: MLflow knows its own
+            runs = database_runs(engine, experiment_id)
+    elif is_served(client.tracking_uri):
+        with suppress(MlflowException):  # a server that cannot select by id; if it is away, the next request says so
+            runs = _runs_by_digit(client, experiment_id)
+    return [run for run in (every_run(client, experiment_id) if runs is None else runs) if run.is_trial]
+
+
+def _runs_by_digit(client: MlflowClient, experiment_id: str) -> list[RunFacts]:
+    def those_with(digit: str) -> list[RunFacts]:
+        return every_run(client, experiment_id, f"attributes.run_id LIKE '{digit}%'")
+
+    with ThreadPoolExecutor(_READS_AT_A_TIME) as pool:
+        return [run for part in pool.map(those_with, "0123456789abcdef") for run in part]
+
+
+def runs_of_trial(client: MlflowClient, experiment_id: str, key: str) -> list[Run]:
+    """Return the runs of one trial, unfinished ones included."""
+    return list(client.search_runs([experiment_id], f"tags.`{layout.TRIAL_KEY}` = '{key}'", ViewType.ACTIVE_ONLY))
 
 
 def read_artifact(client: MlflowClient, run_id: str, name: str) -> dict[str, Any]:
@@ -135,38 +200,73 @@ def recorded_outcomes(client: MlflowClient, name: str) -> list[Outcome]:
         if experiment is None or layout.EXPERIMENT_STUDY not in experiment.tags:
             return []
         runs = trial_runs(client, experiment.experiment_id)
-        return [outcome_of(run) for run in runs if run.info.status == "FINISHED"]
+        return [outcome_of(run) for run in runs if run.status == "FINISHED"]
     except TROUBLE as error:
         raise TrackerError(explain(client.tracking_uri, error)) from error
 
 
-def recorded_hash(client: MlflowClient, name: str) -> str | None:
-    """Return the hash of the rules under which a study is recorded; None if it is not.
+def recorded_changes(client: MlflowClient, study: Study) -> tuple[Change, ...]:
+    """Return how the rules of `study` differ from those it is recorded under; nothing if it is not.
 
     Raises:
+        InputError: MLflow has an experiment of that name that cannot be used.
         TrackerError: MLflow cannot be reached.
     """
     try:
-        experiment = client.get_experiment_by_name(name)
+        experiment = find_experiment(client, study.study)
+        if experiment is None or experiment.tags.get(layout.EXPERIMENT_PROTOCOL_HASH) == study.protocol_hash():
+            return ()
+        run = study_run(client, experiment.experiment_id)
+        return () if run is None else changes(recorded_rules(client, run), study.recorded())
     except TROUBLE as error:
         raise TrackerError(explain(client.tracking_uri, error)) from error
-    return None if experiment is None else experiment.tags.get(layout.EXPERIMENT_PROTOCOL_HASH)
 
 
-def outcome_of(run: Run) -> Outcome:
+def recorded_rules(client: MlflowClient, run: Run) -> dict[str, Any]:
+    """Return the study as it was recorded when its rules were last settled to the end."""
+    name = layout.rules_file(max(rules_version(run), 1))
+    rules: dict[str, Any] = read_artifact(client, run.info.run_id, name)["study"]
+    return rules
+
+
+def rules_version(run: Run) -> int:
+    """Return the version of the rules on record; 0 where none was written to its end."""
+    return int(run.data.tags.get(layout.RULES_VERSION, 0))
+
+
+def outcome_of(run: RunFacts) -> Outcome:
     """Return how the trial of a finished run ended."""
-    kind = cast(OutcomeKind, run.data.tags[layout.OUTCOME])
     return Outcome(
-        key=run.data.tags[layout.TRIAL_KEY],
-        kind=kind,
-        validation=run.data.metrics.get(layout.FINAL_VALIDATION),
-        test=run.data.metrics.get(layout.FINAL_TEST),
+        key=run.tags[layout.TRIAL_KEY],
+        kind=cast(OutcomeKind, run.tags[layout.OUTCOME]),
+        validation=run.metrics.get(layout.FINAL_VALIDATION),
+        test=run.metrics.get(layout.FINAL_TEST),
+        recorded={name: text for name, text in run.params.items() if name not in layout.IDENTITY_PARAMS},
     )
+
+
+#: What a message is recognised by, and how it is said. The first that fits counts.
+_REASONS = (
+    (r"Connection refused", "nobody listens there (connection refused)"),
+    (r"Name or service not known|Temporary failure in name resolution|nodename nor servname", "no such host"),
+    (r"[Tt]imed out|timeout", "no answer in time"),
+    (r"Connection (reset|aborted)|Remote end closed|RemoteDisconnected", "the connection broke"),
+    (r"\b401\b|[Uu]nauthenticated|not authenticated", "it refuses the user or password, see MLFLOW_TRACKING_USERNAME"),
+    (r"\b403\b|PERMISSION_DENIED|[Pp]ermission denied", "it does not allow that"),
+    (r"readonly database|read-only", "its database cannot be written"),
+    (r"database or disk is full|No space left", "its disk is full"),
+    (r"database is locked", "its database is locked by another process"),
+    (r"too many (\d+) error responses|error code (5\d\d)", "it answers with error {0}"),
+)
 
 
 def explain(uri: str, error: BaseException) -> str:
     """Say in one line what went wrong between us and the store at `uri`."""
-    reason = " ".join(str(error).split())
-    if len(reason) > 200:
-        reason = f"{reason[:80]} … {reason[-110:]}"
+    text = " ".join(str(error).split())
+    for pattern, said in _REASONS:
+        if found := re.search(pattern, text):
+            reason = said.format(next((group for group in found.groups() if group), ""))
+            break
+    else:
+        reason = f"{text[:80]} … {text[-110:]}" if len(text) > 200 else text or type(error).__name__
     return without_credentials(f"MLflow at {uri} does not answer as it should: {reason}")

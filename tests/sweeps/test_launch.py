@@ -13,11 +13,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from mlflow import MlflowClient
 
 from analysis.results import read_study
 from sweeps.loading import validate_study
-from sweeps.protocol import planned_trials, trial_key
+from sweeps.protocol import planned_trials
 from tests.commands import fairsweep, start, uri, write_study
 from tests.sweeps.studies import tiny_data
 
@@ -59,8 +60,11 @@ def test_a_launch_runs_every_planned_trial_and_ends_with_the_verdicts(
     home, done = finished
     assert done.returncode == 0, done.stderr
     study = validate_study(tiny_data(), "tiny")
-    keys = Counter(read_study(uri(home), "tiny").trials["trial_key"])
-    assert keys == Counter(trial_key(*planned) for planned in planned_trials(study))
+    trials = read_study(uri(home), "tiny").trials
+    assert set(Counter(trials["trial_key"]).values()) == {1}
+    assert Counter(zip(trials["arm"], trials["phase"], trials["budget"], strict=True)) == Counter(
+        {(p.arm, p.phase, p.cell.budget.amount): p.trials for p in planned_trials(study)}
+    )
     assert "control" in done.stdout
     assert re.search(r"better|worse|equivalent|undecided", done.stdout)
     assert "report.html" in done.stdout
@@ -187,6 +191,75 @@ def test_a_stopped_launch_exits_with_130_and_says_how_to_go_on(tmp_path: Path, n
     assert not list((tmp_path / "spool" / "tiny").glob("*.json"))  # delivered before the end
 
 
+def keys(home: Path) -> Counter[str]:
+    return Counter(tables(home)[0]["trial_key"])
+
+
+def test_an_edit_that_asks_for_more_runs_what_is_new_and_nothing_else(tmp_path: Path) -> None:
+    first = {"tuning": {"draws": 2}, "budgets": {"updates": [4]}}
+    assert fairsweep(tmp_path, "launch", str(write_study(tmp_path, **first))).returncode == 0
+    before = keys(tmp_path)
+    arms = {**tiny_data()["arms"], "linear": {"schedule": "linear"}}
+    more = {"tuning": {"draws": 3}, "budgets": {"updates": [4, 8]}, "confirm": {"seeds": 3}, "arms": arms}
+    path = write_study(tmp_path, **more)
+
+    planned = fairsweep(tmp_path, "plan", str(path))
+    assert planned.returncode == 0, planned.stderr
+    assert "extends the recorded study" in planned.stdout
+    assert "tuning.draws was 2, is 3" in planned.stdout
+
+    extended = fairsweep(tmp_path, "launch", str(path))
+    assert extended.returncode == 0, extended.stderr
+    assert "Extended: budgets.updates was [4], is [4, 8]." in extended.stdout
+    after = keys(tmp_path)
+    assert before <= after
+    assert set(after.values()) == {1}
+    assert {key.split("/")[1] for key in after} == {"updates-4", "updates-8"}
+    [run] = MlflowClient(uri(tmp_path)).search_runs(["1"], "tags.`fairsweep.role` = 'study'")
+    history = json.loads(run.data.tags["fairsweep.rules_history"])
+    assert [(entry["version"], entry["trials"], entry["confirm_trials"]) for entry in history] == [
+        (1, 0, 0),
+        (2, len(before), sum("/confirm/" in key for key in before)),
+    ]
+
+
+def test_an_edit_that_makes_results_incomparable_is_refused_by_launch_and_plan(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    home, _ = finished
+    path = home / "edited.yaml"
+    path.write_text(yaml.safe_dump({**tiny_data(), "alpha": 0.01, "tuning": {"draws": 5}}), encoding="utf-8")
+    refused = fairsweep(home, "launch", str(path))
+    assert refused.returncode == 2
+    assert "alpha was 0.05, is 0.01" in refused.stderr
+    assert "give the changed study another name" in " ".join(refused.stderr.split())
+    planned = fairsweep(home, "plan", str(path))
+    assert "alpha was 0.05, is 0.01" in planned.stderr
+
+
+def test_a_second_launch_from_elsewhere_is_refused_while_the_first_runs(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for home in (here, there):
+        home.mkdir()
+    slower = {"budgets": {"updates": [600, 1200]}, "tuning": {"draws": 8}}
+    first = start(here, "launch", str(write_study(here, **slower)), "--max-concurrent", "1")
+    try:
+        wait_for_trials(here, first, 1)
+        second = start(there, "launch", str(write_study(there, **slower)), tracking_uri=uri(here))
+        out, err = second.communicate(timeout=120)
+        assert second.returncode == 2, out + err
+        assert f"being launched already, by process {first.pid} on" in " ".join(err.split())
+        assert "Traceback" not in err
+    finally:
+        first.kill()
+        first.communicate()
+    third = start(there, "launch", str(there / "tiny.yaml"), tracking_uri=uri(here))  # its process is gone: no wait
+    out, err = third.communicate(timeout=200)
+    assert third.returncode == 0, err
+    assert set(keys(here).values()) == {1}
+    assert len(keys(here)) == 44
+
+
 def test_trials_that_fail_are_reported_and_run_again_by_the_next_launch(tmp_path: Path) -> None:
     # Batch norm cannot train on batches of one: torch raises in the first update of every trial.
     workload = {
@@ -196,7 +269,7 @@ def test_trials_that_fail_are_reported_and_run_again_by_the_next_launch(tmp_path
         "network_settings": {"batch_norm": True},
         "batch_size": 1,
     }
-    path = write_study(tmp_path, workloads=[workload])
+    path = write_study(tmp_path, workloads=[workload], faults={"stop_after": 100})
     for launches in (1, 2):
         done = fairsweep(tmp_path, "launch", str(path))
         assert done.returncode == 1, done.stderr
@@ -229,8 +302,8 @@ def test_a_request_that_no_machine_here_can_meet_fails_at_once(tmp_path: Path) -
     assert "one trial needs 1000 CPU" in refused.stderr
 
 
-@pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:8265"])
+@pytest.mark.parametrize("address", ["nonsense", "ray://127.0.0.1:10001"])
 def test_an_address_that_is_none_is_refused(tmp_path: Path, address: str) -> None:
     refused = fairsweep(tmp_path, "launch", str(write_study(tmp_path)), "--address", address)
     assert refused.returncode == 2
-    assert "--address must be local, auto, or HOST:PORT" in refused.stderr
+    assert "--address must be local, auto, HOST:PORT" in refused.stderr

@@ -41,6 +41,12 @@ def test_a_table_gets_a_report_beside_you_and_its_verdicts_are_printed(cli: Cli,
     assert not (tmp_path / "home").exists()
 
 
+def test_a_budget_that_is_not_recorded_is_not_printed(cli: Cli) -> None:
+    Path("results.csv").write_text(TABLE.replace(",5,", ",").replace(",budget", ""), encoding="utf-8")
+    assert cli("report", "results.csv", "--control", "cosine", "--percent") == 0
+    assert cli.out.splitlines()[1].strip() == "results"
+
+
 def test_evaluations_and_targets_go_together(cli: Cli, tmp_path: Path) -> None:
     Path("curves.csv").write_text("arm,seed,update,test\ncosine,1,10,80\ncosine,1,20,90.12\n", encoding="utf-8")
     arguments = ("--control", "cosine", "--percent", "--curves", "curves.csv", "--target", "0.7", "--target", "0.9")
@@ -81,21 +87,36 @@ def test_two_tables_or_their_reports_are_set_side_by_side(cli: Cli, tmp_path: Pa
 def test_what_cannot_be_compared_is_bad_input(cli: Cli) -> None:
     assert cli("report", "results.csv", "--control", "cosine", "--percent") == 0
     Path("empty").mkdir()
+    Path("study.yaml").touch()
     Path("old").mkdir()
     Path("old/report.json").write_text('{"schema_version": "0.1", "comparisons": []}', encoding="utf-8")
     for second, words in (
-        ("empty", "must be a folder with a report.json"),
+        ("empty", "The folder of that name has no report.json"),
         ("old", "must be a report of this version of fairsweep"),
         ("nothing.csv", "No such file"),
-        ("nothing", "there is no file"),
+        ("nothing", "There is no file or folder of that name, and no study is recorded in sqlite:"),
+        ("study.yaml", "The file of that name has no results"),
+        ("results-report/report.json", "--compare must be another study than the first"),
     ):
-        assert cli("report", "results-report", "--compare", second) != 0
+        assert cli("report", "results-report", "--compare", second) == 2
         assert words in " ".join(cli.err.split())
+    assert cli("report", "nothing", "--compare", "results-report") == 2
+    assert "STUDY must be a recorded study, a folder with a report.json, or a table such as results.csv" in cli.err
     assert cli("report", "results-report") == 2
     assert "is a report already" in " ".join(cli.err.split())
-    assert cli("report", "results-report", "--compare", "results-report", "--out", "results-report") == 2
+    table = ("results.csv", "--control", "cosine", "--percent")
+    assert cli("report", "results-report", "--compare", *table, "--out", "results-report") == 2
     assert "--out must be a folder without a report" in " ".join(cli.err.split())
     assert cli("report", "results-report", "--compare", "results-report", "--margin", "0.1") == 2
+
+
+def test_two_of_one_name_are_told_apart_by_their_folders(cli: Cli) -> None:
+    for folder, text in (("a", TABLE), ("b", TABLE.replace("91.", "92."))):
+        Path(folder).mkdir()
+        Path(folder, "results.csv").write_text(text, encoding="utf-8")
+    assert cli("report", "a/results.csv", "--compare", "b/results.csv", "--control", "cosine", "--percent") == 0
+    assert "results (a/results.csv) and results (b/results.csv) have 1 comparison in common." in cli.out
+    assert "Comparison:  a-results-and-b-results/comparison.html" in cli.out
 
 
 def test_the_rules_of_a_recorded_study_cannot_be_changed_afterwards(cli: Cli) -> None:
