@@ -1,27 +1,30 @@
-"""Show a study in the MLflow page: serve its store on this machine for as long as somebody looks at it."""
+"""Show a study in the MLflow page: serve its store from this machine for as long as somebody looks at it."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.access import THIS_MACHINE, Access
 from sweeps.errors import FairsweepError
 from sweeps.places import is_served
 
-HOST = "127.0.0.1"
-PREFERRED_PORT = 5000
-
 _POLL_SECONDS = 0.2
+_ANSWER_SECONDS = 2.0
+_ANY_REQUEST = "/api/2.0/mlflow/experiments/search?max_results=1"
+_STORE_VARIABLE = "MLFLOW_BACKEND_STORE_URI"
 _STOP_SECONDS = 10.0
 _LOG_TAIL_LINES = 20
 # The job runner would start seven more processes; nothing here uses it.
@@ -38,11 +41,21 @@ class ServerError(FairsweepError):
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """Hold a running MLflow server: its address, its process and its log."""
+    """Hold a running MLflow server.
+
+    Args:
+        url: its address for a browser.
+        own_url: its address for this machine.
+        process: its process.
+        log_path: what it writes.
+        folder: what it keeps while it runs.
+    """
 
     url: str
+    own_url: str
     process: subprocess.Popen[bytes]
     log_path: Path
+    folder: Path
 
     def wait(self) -> None:
         """Block until the server ends, which it does not do by itself.
@@ -64,6 +77,7 @@ class Server:
             # Also reached by a second Ctrl-C, and for workers that outlived the process that started them.
             _signal_group(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def needs_server(tracking_uri: str) -> bool:
@@ -83,10 +97,10 @@ def serve(
     store_uri: str,
     *,
     log_path: Path,
-    preferred_port: int = PREFERRED_PORT,
+    access: Access = THIS_MACHINE,
     start_seconds: float = 120.0,
 ) -> Iterator[Server]:
-    """Serve a store on the loopback interface inside a ``with`` block.
+    """Serve a store inside a ``with`` block.
 
     The server gets a process group of its own, so that a Ctrl-C reaches the caller only; leaving the block,
     in whatever way, ends that group and nothing else.
@@ -94,40 +108,37 @@ def serve(
     Args:
         store_uri: Store of the runs, such as ``sqlite:///study.db``; artifacts are read where the runs say.
         log_path: File that receives the output of the server; overwritten.
-        preferred_port: Port to listen on; when it is taken, or 0, any free one.
+        access: Where to listen, and who may come in.
         start_seconds: Longest wait for the first healthy answer.
 
     Yields:
         The server, which answers requests.
 
     Raises:
-        ServerError: The server ended while starting, or did not answer in time.
+        ServerError: The server ended while starting, did not answer in time, or lets strangers in although it has a
+            password.
         ValueError: ``store_uri`` is the address of a server.
     """
     if not needs_server(store_uri):
         raise ValueError(f"store_uri must be a store, not a server; got {store_uri}. Open that address instead.")
-    server = _launch(store_uri, port=_free_port(preferred_port), log_path=log_path)
+    server = _launch(store_uri, access, log_path=log_path)
     try:
         _await_healthy(server, deadline=time.monotonic() + start_seconds)
+        if access.password and _status(f"{server.own_url}{_ANY_REQUEST}") != 401:
+            raise ServerError(f"The MLflow server on {access.host} did not ask a stranger for a password; stopped it.")
         yield server
     finally:
         server.stop()
 
 
-def _launch(store_uri: str, *, port: int, log_path: Path) -> Server:
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    command += ["--backend-store-uri", store_uri]
+def _launch(store_uri: str, access: Access, *, log_path: Path) -> Server:
+    port = _free_port(access)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", access.host, "--port", str(port), "--workers", "1"]
+    if access.password:
+        command += ["--app-name", "basic-auth"]
+    folder = Path(tempfile.mkdtemp(prefix="fairsweep-ui-"))
+    # The store is not among the arguments, which everybody on this machine can read: its address may hold a password.
+    environment = {**os.environ, **_ENVIRONMENT, **access.environment(port, folder), _STORE_VARIABLE: store_uri}
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - the command is ours, without a shell
@@ -135,27 +146,31 @@ def _launch(store_uri: str, *, port: int, log_path: Path) -> Server:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(os.environ),
+            env=environment,
             start_new_session=True,
         )
-    return Server(url=f"http://{HOST}:{port}", process=process, log_path=log_path)
+    own_host = f"[{access.reached_at}]" if ":" in access.reached_at else access.reached_at
+    return Server(
+        url=access.url(port),
+        own_url=f"http://{own_host}:{port}",
+        process=process,
+        log_path=log_path,
+        folder=folder,
+    )
 
 
-def _environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    return {**inherited, **_ENVIRONMENT}
-
-
-def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
-        with socket.socket() as probe, suppress(OSError):
+def _free_port(access: Access) -> int:
+    family = socket.AF_INET6 if ":" in access.host else socket.AF_INET
+    for port in (access.port, 0):
+        with socket.socket(family) as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
+            probe.bind((access.host, port))
             return int(probe.getsockname()[1])
-    raise ServerError(f"No free port on {HOST}.")
+    raise ServerError(f"{access.host} is no address of this machine, or has no free port.")
 
 
 def _await_healthy(server: Server, *, deadline: float) -> None:
-    while not _is_healthy(server.url):
+    while _status(f"{server.own_url}/health") != 200:
         code = server.process.poll()
         if code is not None:
             raise ServerError(_with_log_tail(f"The MLflow server did not start (exit code {code}).", server.log_path))
@@ -164,14 +179,17 @@ def _await_healthy(server: Server, *, deadline: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _is_healthy(url: str) -> bool:
+def _status(url: str) -> int | None:
+    """Return the status with which a stranger's request is answered, or None where there is no answer."""
     # No proxy: one set in the environment cannot reach this machine's loopback interface.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url}/health", timeout=2) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+        with opener.open(url, timeout=_ANSWER_SECONDS) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
+    except OSError:
+        return None
 
 
 def _signal_group(group: int, signal_number: signal.Signals) -> None:

@@ -28,9 +28,11 @@ STUDY_SECTIONS = {
     "Budgets": "Budgets",
     "Arms": "Arm",
     "Tuning": "Tuning",
+    "Halving": "Halving",
     "Confirm": "Confirm",
     "Resources": "Resources",
     "Recording": "Recording",
+    "Faults": "Faults",
 }
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sweeps.cli import files, launch, look
+from sweeps.cli import deploy, doctor, files, launch, look, remote
 from sweeps.cli.console import err
 from sweeps.errors import FairsweepError
 
@@ -51,12 +51,15 @@ def _register(name: str, command: object, panel: str, example: str) -> None:
 _register("launch", launch.launch, "Run", "fairsweep launch quickstart")
 _register("plan", launch.plan, "Run", "fairsweep plan quickstart --set tuning.draws=8")
 _register("status", look.status, "Look", "fairsweep status quickstart")
+_register("logs", remote.logs, "Look", "fairsweep logs quickstart -f --address http://127.0.0.1:8265")
+_register("stop", remote.stop, "Run", "fairsweep stop quickstart --address http://127.0.0.1:8265")
 _register("ui", look.ui, "Look", "fairsweep ui quickstart")
 _register("report", look.report, "Look", "fairsweep report quickstart --out report")
 _register("init", files.init, "Study files", "fairsweep init my-study.yaml")
 _register("studies", files.studies, "Study files", "fairsweep studies")
 _register("schema", files.schema, "Study files", "fairsweep schema > study.schema.json")
-_register("doctor", files.doctor, "Look", "fairsweep doctor")
+_register("deploy", deploy.deploy, "Elsewhere", "fairsweep deploy mlflow --out mlflow-server")
+_register("doctor", doctor.doctor, "Look", "fairsweep doctor")
 
 
 def main() -> None:

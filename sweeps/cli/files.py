@@ -1,14 +1,10 @@
-"""Commands about study files and this machine: init, studies, schema, doctor."""
+"""Commands about study files: init, studies, schema."""
 
 from __future__ import annotations
 
 import importlib.resources
 import json
-import os
-import platform
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +12,9 @@ import typer
 import yaml
 from rich.table import Table
 
-from sweeps.cli.console import err, out
-from sweeps.errors import FairsweepError, InputError
+from sweeps.cli.console import out
+from sweeps.errors import InputError
 from sweeps.loading import shipped_studies, study_schema
-from sweeps.places import Places, without_credentials
-from sweeps.provenance import package_versions
 
 _TEMPLATE = importlib.resources.files("sweeps.studies") / "template.yaml.txt"
 
@@ -61,80 +55,3 @@ def schema() -> None:
 def schema_text() -> str:
     """Return the JSON Schema of study files as text."""
     return json.dumps(study_schema(), indent=1) + "\n"
-
-
-def doctor() -> None:
-    """Check versions, devices, the tracking store, writable places and auth."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("", overflow="fold")
-    healthy = True
-    for ok, name, finding in _findings():
-        healthy = healthy and ok is not False
-        mark = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]--[/]"}[ok]
-        table.add_row(mark, name, finding)
-    out.print(table)
-    if not healthy:
-        raise typer.Exit(1)
-
-
-def _findings() -> Iterator[tuple[bool | None, str, str]]:
-    yield (
-        sys.version_info >= (3, 11),
-        "python",
-        f"{platform.python_version()} on {platform.platform(terse=True)}",
-    )
-    for name, version in package_versions().items():
-        yield version != "not installed", name, version
-    yield True, "cpu", f"{os.cpu_count()} cores"
-    yield _gpus()
-    places = Places.from_environment()
-    yield _writable(places.home)
-    yield _store(places)
-    data = os.environ.get("FAIRSWEEP_DATA")
-    if data:
-        yield (
-            Path(data).is_dir(),
-            "data",
-            data if Path(data).is_dir() else f"FAIRSWEEP_DATA: no folder {data}",
-        )
-    else:
-        yield None, "data", "FAIRSWEEP_DATA is not set; only studies on downloaded data need it"
-    mode = os.environ.get("RAY_AUTH_MODE")
-    yield (
-        mode != "disabled",
-        "ray auth",
-        f"RAY_AUTH_MODE={mode}" if mode else "a token per launch (RAY_AUTH_MODE unset)",
-    )
-
-
-def _gpus() -> tuple[bool | None, str, str]:
-    import torch  # noqa: PLC0415 (slow to import; only doctor asks)
-
-    if not torch.cuda.is_available():
-        return None, "gpu", "none that torch can use; studies with resources.gpu need another --address"
-    return True, "gpu", ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-
-
-def _writable(folder: Path) -> tuple[bool | None, str, str]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".doctor"
-        probe.write_text("x", encoding="utf-8")
-        probe.unlink()
-    except OSError as error:
-        return False, "home", f"{folder} is not writable: {error.strerror}; set FAIRSWEEP_HOME"
-    free = shutil.disk_usage(folder).free / 2**30
-    return free > 1, "home", f"{folder} ({free:.0f} GiB free)"
-
-
-def _store(places: Places) -> tuple[bool | None, str, str]:
-    from sweeps.recording import connect, recorded_studies  # noqa: PLC0415
-
-    with err.status("asking MLflow ..."):
-        try:
-            found = recorded_studies(connect(places))
-        except FairsweepError as error:
-            return False, "tracking", str(error)
-    return True, "tracking", f"{without_credentials(places.tracking_uri)} ({len(found)} studies)"

@@ -102,7 +102,7 @@ def test_a_misspelt_shared_dimension_is_named_with_its_near_miss() -> None:
         ({"budgets": {"epochs": [5], "updates": [7]}}, "budgets", "must be one of"),
         ({"budgets": {"epochs": [5, 5]}}, "budgets", "each length once"),
         ({"budgets": {"epochs": [0]}}, "budgets.epochs[0]", "at least 1"),
-        ({"resources": {"gpu": 1.5}}, "resources", "whole number of GPUs"),
+        ({"resources": {"gpu": 1.5}}, "resources.gpu", "whole number of GPUs"),
         ({"search": {"momentum": {"float": [0.5, 0.9]}}}, "arms.cosine", "peak_lr"),
         ({"search": {"peak_lr": {"float": [-1.0, 1.0]}}}, "search.peak_lr", "got -1.0"),
         ({"tuning": {"draws": 60000, "searches": 1000}}, "tuning", "at most 1,000,000 trials"),

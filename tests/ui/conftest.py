@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from sweeps.access import Access
 from sweeps.server import Server, serve
 from tests.ui.pages import new_page
 from tests.ui.study import RecordedStudy, record_study
@@ -36,7 +37,7 @@ def recorded_study(tmp_path_factory: pytest.TempPathFactory) -> RecordedStudy:
 @pytest.fixture(scope="session")
 def server(recorded_study: RecordedStudy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log_path = tmp_path_factory.mktemp("server") / "server.log"
-    with serve(recorded_study.store_uri, log_path=log_path, preferred_port=0) as server:
+    with serve(recorded_study.store_uri, log_path=log_path, access=Access(port=0)) as server:
         yield server
 
 

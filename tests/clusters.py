@@ -1,0 +1,84 @@
+"""A Ray cluster of several nodes on this machine, in processes of its own, guarded by a token."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SERVE = """
+import json, sys
+from ray.cluster_utils import Cluster
+from ray._private.node import Node
+
+nodes, folder = json.loads(sys.argv[1]), sys.argv[2]
+cluster = Cluster(
+    initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "temp_dir": folder}
+)
+for node in nodes:
+    cluster.add_node(**node)
+print(cluster.address, flush=True)
+sys.stdin.read()  # until the test has gone
+cluster.shutdown()
+"""
+
+
+@dataclass(frozen=True)
+class RunningCluster:
+    """A cluster that a test may join.
+
+    Args:
+        address: ``HOST:PORT`` of its head.
+        environment: what a process needs to join it: the mode and the token.
+    """
+
+    address: str
+    environment: dict[str, str]
+
+
+def fake_gpus(kind: str, number: int, cpus: int = 2) -> dict[str, Any]:
+    """Describe a node that says it had GPUs."""
+    return {
+        "num_cpus": cpus,
+        "num_gpus": number,
+        "resources": {f"accelerator_type:{kind}": 1},
+        "labels": {"ray.io/accelerator-type": kind},
+    }
+
+
+@contextmanager
+def cluster(*nodes: dict[str, Any], guarded: bool = True) -> Iterator[RunningCluster]:
+    """Run a cluster with a head that takes no trials and these worker nodes; without tokens if not `guarded`."""
+    # A short path: those of Ray's sockets must stay under 108 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="fc-"))
+    auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    own = auth if guarded else {"RAY_AUTH_MODE": "disabled"}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    environment = {**clean, **own, "HOME": str(folder), "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVE, json.dumps(nodes), str(folder / "ray")],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout
+            address = next((line.strip() for line in process.stdout if ":" in line), "")
+            assert address, "the cluster did not start"
+            yield RunningCluster(address, {**own, "RAY_TMPDIR": str(folder)})
+        finally:
+            assert process.stdin
+            process.stdin.close()
+            process.wait(60)
+            shutil.rmtree(folder, ignore_errors=True)
