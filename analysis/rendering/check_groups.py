@@ -64,5 +64,9 @@ def lines(checks: Sequence[CheckRow]) -> list[tuple[Outcome, str]]:
 
 
 def _not_made(count: int) -> str:
-    some = "1 check" if count == 1 else f"{count} checks"
-    return f"{some} could not be made: what they need is not recorded. Threats to validity lists them, and what to add."
+    if count == 1:
+        return "1 check could not be made: what it needs is not recorded. Threats to validity says what to add."
+    return (
+        f"{count} checks could not be made: what they need is not recorded. Threats to validity lists them, and what "
+        "to add."
+    )
