@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: demo test check format bench bench-report calibration install clean
+.PHONY: demo test check format bench bench-report calibration chaos install clean
 
 install: $(STAMP)
 
@@ -39,9 +39,15 @@ format: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.overhead
+	$(BIN)/python -m tests.benchmarks.recording
+	$(BIN)/python -m tests.benchmarks.slots
+	$(BIN)/python -m tests.benchmarks.scale
 
 bench-report: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.report
+
+chaos: $(DEV_STAMP)
+	$(BIN)/python -m tests.chaos --rounds 100
 
 calibration: $(DEV_STAMP)
 	$(BIN)/python -m tests.calibration

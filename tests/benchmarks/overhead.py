@@ -1,10 +1,10 @@
 """Measure what fairsweep costs per trial, next to a bare pool of processes and to plain Ray Tune with MLflow.
 
-The same 64 short trainings run three ways, two at a time, in one go. What counts is the time per trial after start-up,
+The same short trainings run three ways, two at a time, in one go. What counts is the time per trial after start-up,
 i.e. from the end of the eighth trial (by then every process has imported torch and made its data) to the end of the
-last one; for fairsweep also to the moment when MLflow has every result.
+last one; for fairsweep also to the moment when MLflow has every result. ``--trials 20 --updates 5000`` makes them long.
 
-Run with: make bench
+Run with: python -m tests.benchmarks.overhead, or with the others: make bench
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import sweeps.cli  # noqa: F401 (sets the environment that the command line sets)
-from sweeps.launching import prepared
+from sweeps.launching import Target, prepared
 from sweeps.loading import validate_study
 from sweeps.places import Places
 from sweeps.protocol import Outcome, Protocol
@@ -80,7 +80,7 @@ def fairsweep_seconds(study: Study, home: Path) -> tuple[float, float]:
     """Launch the study and return the seconds per trial after start-up, without and with delivery to MLflow."""
     places = Places.from_environment({"FAIRSWEEP_HOME": str(home)})
     ends: list[float] = []
-    with prepared(study, places) as launch:
+    with prepared(study, places, Target(max_concurrent=PROCESSES)) as launch:
         count = launch.board.add
 
         def note_time(*arguments: object) -> None:
@@ -88,7 +88,7 @@ def fairsweep_seconds(study: Study, home: Path) -> tuple[float, float]:
             count(*arguments)  # type: ignore[arg-type]
 
         launch.board.add = note_time  # type: ignore[method-assign]
-        launch.run(max_concurrent=PROCESSES)
+        launch.run()
         trained = ends[-1]
         launch.recorder.flush(60)
         delivered = time.perf_counter() if launch.recorder.waiting else max(launch.recorder.last_delivery, trained)
