@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+ROUNDS ?= 100
 
 .PHONY: demo test check format bench bench-report calibration chaos install clean
 
@@ -47,7 +48,7 @@ bench-report: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.report
 
 chaos: $(DEV_STAMP)
-	$(BIN)/python -m tests.chaos --rounds 100
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS)
 
 calibration: $(DEV_STAMP)
 	$(BIN)/python -m tests.calibration
