@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from models.data import DataError, load_train
 from models.training import Progress
 from sweeps.board import Board
+from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.capacity import placed, shortage
 from sweeps.cluster.joining import joined
 from sweeps.cluster.placement import Placement
@@ -145,6 +146,8 @@ class Launch:
 
     def _reason_to_halt(self) -> str:
         self.recorder.check_lease()
+        if self.target.address == "local" and self.placement and shortage(self.placement):
+            raise ClusterError("Ray on this machine has died. All trials that had ended are safe; launch again.")
         return self.recorder.full
 
 

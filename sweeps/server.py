@@ -134,6 +134,8 @@ def serve(
 def _launch(store_uri: str, access: Access, *, log_path: Path) -> Server:
     port = _free_port(access)
     command = [sys.executable, "-m", "mlflow", "server", "--host", access.host, "--port", str(port), "--workers", "1"]
+    # What is recorded through this server stays beside its log, wherever the server is started next.
+    command += ["--artifacts-destination", str(log_path.parent / "artifacts")]
     if access.password:
         command += ["--app-name", "basic-auth"]
     folder = Path(tempfile.mkdtemp(prefix="fairsweep-ui-"))

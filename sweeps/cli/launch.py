@@ -104,7 +104,7 @@ def launch(  # noqa: PLR0913, PLR0917 (its signature is the command line)
     submission = received(os.environ)
     if submission is not None:
         _arrive(submission)
-    go_on = submission.launch_command if submission else _command("launch", study, overrides, address)
+    go_on = submission.launch_command if submission else _command("launch", study, overrides, how)
     _run(loaded, how, go_on)
 
 
@@ -223,9 +223,15 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     slots = _slots(loaded)
     left = sum(hours[p.cell] * max(1 - ended[p.cell] / p.trials, 0.0) for p in plans)
     planned = at_least_and_most(total.planned, total.most_planned)
+    time_left = (
+        f"About {duration(left)} of training left, {duration(left / slots)} with {slots} trials at a time on this "
+        "machine."
+        if left
+        else "Nothing is left to run."
+    )
+    at_least = "at least " if total.most_planned > total.planned else ""
     out.print(
-        f"\n{planned} trials, {amount(updates)} updates; {total.ended} trials are done. About {duration(left)} "
-        f"of training left, {duration(left / slots)} with {slots} trials at a time on this machine.",
+        f"\n{planned} trials, {at_least}{amount(updates)} updates; {total.ended} trials are done. {time_left}",
         soft_wrap=True,
     )
     if note := balance_note(loaded):
@@ -233,10 +239,13 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     out.print(f"Run it with: {_command('launch', study, overrides)}", style="dim", soft_wrap=True, markup=False)
 
 
-def _command(name: str, study: str, overrides: list[str] | None, address: str = "local") -> str:
+def _command(name: str, study: str, overrides: list[str] | None, how: LaunchOptions | None = None) -> str:
     """Write a command as it can be typed."""
     options = [part for override in overrides or () for part in ("--set", override)]
-    options += [] if address == "local" else ["--address", address]
+    if how is not None:
+        options += [] if how.address == "local" else ["--address", how.address]
+        options += [] if how.max_concurrent is None else ["--max-concurrent", str(how.max_concurrent)]
+        options += ["--allow-unauthenticated"] if how.allow_open else []
     return shlex.join(["fairsweep", name, study, *options])
 
 

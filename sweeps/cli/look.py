@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import webbrowser
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from sweeps.board import Board, board_of
@@ -18,7 +20,7 @@ from sweeps.cli.progress import tally_table
 from sweeps.cli.remote import ADDRESS_VARIABLE, print_jobs
 from sweeps.cli.verdict import is_table, print_report, print_table_report
 from sweeps.cluster.addresses import is_jobs_address
-from sweeps.errors import InputError
+from sweeps.errors import FairsweepError, InputError
 from sweeps.jobs.names import parsed_name
 from sweeps.places import Places, is_served, without_credentials
 from sweeps.spec import Study
@@ -78,11 +80,18 @@ def _recorded_status(study: str | None) -> None:
     table.add_column("study", no_wrap=True)
     for name in ("trials done", "diverged"):
         table.add_column(name, justify="right")
+    unreadable: list[FairsweepError] = []
     for experiment in experiments:
-        total = _board(client, experiment).total
+        try:
+            total = _board(client, experiment).total
+        except FairsweepError as error:
+            unreadable.append(error)
+            table.add_row(experiment.name, "?", "?")
+            continue
         done = f"{total.ended}/{at_least_and_most(total.planned, total.most_planned)}"
         table.add_row(experiment.name, done, str(total.diverged or "–"))
     out.print(table)
+    _warn_of_each(unreadable)
 
 
 def _refuse_or_say_nothing_is_recorded(places: Places, study: str | None) -> None:
@@ -92,6 +101,12 @@ def _refuse_or_say_nothing_is_recorded(places: Places, study: str | None) -> Non
         )
     out.print(f"No study is recorded in {without_credentials(places.tracking_uri)} yet.", soft_wrap=True, markup=False)
     out.print("Start with: fairsweep launch quickstart")
+
+
+def _warn_of_each(errors: Iterable[FairsweepError]) -> None:
+    """Say why studies cannot be shown, while the others are."""
+    for message in dict.fromkeys(map(str, errors)):
+        err.print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=True)
 
 
 def _board(client: MlflowClient, experiment: Experiment) -> Board:
@@ -197,10 +212,17 @@ def ui(
     experiments = [find_study(client, study)] if study else recorded_studies(client)
     if not experiments:
         raise InputError(f"no study is recorded in {without_credentials(places.tracking_uri)} yet; launch one first.")
-    links = [
-        (str(e.name), str(e.experiment_id), recorded_study(client, e), study_run(client, e.experiment_id))
-        for e in experiments
-    ]
+    links, unreadable = [], list[FairsweepError]()
+    for e in experiments:
+        try:
+            recorded = recorded_study(client, e)
+        except FairsweepError as error:
+            unreadable.append(error)
+            continue
+        links.append((str(e.name), str(e.experiment_id), recorded, study_run(client, e.experiment_id)))
+    if unreadable and not links:
+        raise unreadable[0]
+    _warn_of_each(unreadable)
     if not needs_server(places.tracking_uri):
         _print_links(places.tracking_uri, links, browser)
         return

@@ -69,7 +69,7 @@ class Jobs:
         token = find_token(os.environ)
         check_guarded(url, token, allow_open=allow_open)
         self.url = url
-        for name in ("ray", "ray.dashboard", "ray.dashboard.modules.dashboard_sdk"):
+        for name in ("ray", "ray.dashboard", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
             logging.getLogger(name).setLevel(logging.ERROR)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with self._answering(), _without(_ADDRESS_VARIABLES):

@@ -247,6 +247,11 @@ def outcome_of(run: RunFacts) -> Outcome:
 
 #: What a message is recognised by, and how it is said. The first that fits counts.
 _REASONS = (
+    (
+        r"mlflow-artifacts URI was supplied",
+        "the study was recorded through a server of this store, and its files are read through one only; set "
+        "MLFLOW_TRACKING_URI to the address of that server",
+    ),
     (r"Connection refused", "nobody listens there (connection refused)"),
     (r"Name or service not known|Temporary failure in name resolution|nodename nor servname", "no such host"),
     (r"[Tt]imed out|timeout", "no answer in time"),

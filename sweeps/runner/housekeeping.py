@@ -84,6 +84,7 @@ class Housekeeping(FIFOScheduler):
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
+            self._searcher.look()
             self._end_hung(tune_controller.get_live_trials(), now)
         return None
 

@@ -76,8 +76,8 @@ class ProtocolSearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # FINISHED is a str
         """Return the next job, None to wait, or FINISHED."""
         finished: str = Searcher.FINISHED
+        self.look()
         try:
-            self.halted = self.halted or self._observer.halted()
             trial = None if self.halted else self._lanes.next()
             if trial is None:
                 return finished if self.halted or self._protocol.is_done else None
@@ -88,6 +88,13 @@ class ProtocolSearcher(Searcher):
         self._jobs[trial_id] = job
         self._attempts[trial.key] += 1
         return {JOB: job}
+
+    def look(self) -> None:
+        """Ask the observer whether to go on, also while nothing ends."""
+        try:
+            self.halted = self.halted or self._observer.halted()
+        except Exception as error:
+            raise ObserverError(error) from error
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass on the progress of a long trial."""

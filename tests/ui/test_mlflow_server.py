@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from sweeps.access import LOOPBACK, PASSWORD_VARIABLE, Access, access
 from sweeps.errors import InputError
@@ -77,6 +78,14 @@ def test_a_server_on_another_port_than_the_taken_one_answers_until_it_is_stopped
             with urllib.request.urlopen(f"{server.url}/health") as response:
                 assert response.status == 200
     assert_ended(server.process.pid)
+
+
+def test_what_is_recorded_through_the_server_lies_beside_its_log(tmp_path: Path) -> None:
+    with serve(f"sqlite:///{tmp_path / 'mlflow.db'}", log_path=tmp_path / "ui.log", access=Access(port=0)) as server:
+        client = MlflowClient(server.url)
+        run = client.create_run(client.create_experiment("through-it"))
+        client.log_dict(run.info.run_id, {"a": 1}, "rules.json")
+    assert [path.name for path in (tmp_path / "artifacts").rglob("*.json")] == ["rules.json"]
 
 
 def test_a_store_that_cannot_be_opened_is_an_error_with_the_end_of_the_log(tmp_path: Path) -> None:
