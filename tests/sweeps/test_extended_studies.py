@@ -19,8 +19,8 @@ from analysis.rules import Rules, RulesVersion
 from analysis.samples import collect_samples
 from sweeps.protocol import Outcome, Protocol, Trial
 from sweeps.spec import Study
+from tests.sweeps.playing import run_all, score
 from tests.sweeps.studies import tiny_study
-from tests.sweeps.test_protocol import run_all, score
 
 HALVING = {"factor": 2, "rungs": 3}
 
