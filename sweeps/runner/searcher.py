@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,15 +37,24 @@ class Observer:
 
 
 class ObserverError(BaseException):
-    """The observer raised: carry its exception through Tune, which swallows those of its searchers.
+    """The observer or the protocol raised: carry its exception through Tune, which swallows those of its searchers.
 
     Args:
-        error: what the observer raised.
+        error: what was raised.
     """
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+@contextmanager
+def _ends_the_run() -> Iterator[None]:
+    """Let whatever is raised here, by the observer or the protocol, end the run instead of vanishing in Tune."""
+    try:
+        yield
+    except Exception as error:
+        raise ObserverError(error) from error
 
 
 class ProtocolSearcher(Searcher):
@@ -77,33 +87,27 @@ class ProtocolSearcher(Searcher):
         """Return the next job, None to wait, or FINISHED."""
         finished: str = Searcher.FINISHED
         self.look()
-        try:
+        with _ends_the_run():
             trial = None if self.halted else self._lanes.next()
             if trial is None:
                 return finished if self.halted or self._protocol.is_done else None
             job = job_for(self._protocol.study, trial, self._checkpoints)
             self._observer.started(trial)
-        except Exception as error:
-            raise ObserverError(error) from error
         self._jobs[trial_id] = job
         self._attempts[trial.key] += 1
         return {JOB: job}
 
     def look(self) -> None:
         """Ask the observer whether to go on, also while nothing ends."""
-        try:
+        with _ends_the_run():
             self.halted = self.halted or self._observer.halted()
-        except Exception as error:
-            raise ObserverError(error) from error
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass on the progress of a long trial."""
         if PROGRESS not in result:
             return
-        try:
+        with _ends_the_run():
             self._observer.progressed(self._jobs[trial_id].trial, result[PROGRESS])
-        except Exception as error:
-            raise ObserverError(error) from error
 
     def note_fault(self, trial_id: str, fault: Fault) -> None:
         """Take note of why an attempt is about to end without a result."""
@@ -115,13 +119,11 @@ class ProtocolSearcher(Searcher):
         if job is None:
             return
         fault = self._faults.pop(trial_id, None)
-        try:
+        with _ends_the_run():
             if not error and result and RESULT in result:
                 self._end(result[RESULT])
             else:
                 self._lose(job, fault or fault_of(None))
-        except Exception as raised:
-            raise ObserverError(raised) from raised
 
     def _lose(self, job: Job, fault: Fault) -> None:
         key = job.trial.key
