@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,15 +55,38 @@ def fake_gpus(kind: str, number: int, cpus: int = 2) -> dict[str, Any]:
     }
 
 
+#: For many processes that start at once on few cores: Ray takes a worker for lost that does not answer within a minute.
+PATIENCE = {
+    "RAY_worker_register_timeout_seconds": "900",
+    "RAY_health_check_timeout_ms": "120000",
+    "RAY_health_check_failure_threshold": "20",
+}
+
+
 @contextmanager
-def cluster(*nodes: dict[str, Any], guarded: bool = True) -> Iterator[RunningCluster]:
-    """Run a cluster with a head that takes no trials and these worker nodes; without tokens if not `guarded`."""
+def cluster(
+    *nodes: dict[str, Any], guarded: bool = True, settings: Mapping[str, str] | None = None
+) -> Iterator[RunningCluster]:
+    """Run a cluster with a head that takes no trials and these worker nodes.
+
+    Args:
+        nodes: of each, what ``Cluster.add_node`` takes.
+        guarded: whether a token is needed.
+        settings: of Ray's own processes, as environment variables.
+    """
     # A short path: those of Ray's sockets must stay under 108 bytes.
     folder = Path(tempfile.mkdtemp(prefix="fc-"))
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     own = auth if guarded else {"RAY_AUTH_MODE": "disabled"}
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-    environment = {**clean, **own, "HOME": str(folder), "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {
+        **clean,
+        **(settings or {}),
+        **own,
+        "HOME": str(folder),
+        "RAY_TMPDIR": str(folder),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     with subprocess.Popen(
         [sys.executable, "-c", _SERVE, json.dumps(nodes), str(folder / "ray")],
         env=environment,

@@ -1,8 +1,10 @@
 """Measure what fairsweep costs per trial, next to a bare pool of processes and to plain Ray Tune with MLflow.
 
-The same short trainings run three ways, two at a time, in one go. What counts is the time per trial after start-up,
-i.e. from the end of the eighth trial (by then every process has imported torch and made its data) to the end of the
-last one; for fairsweep also to the moment when MLflow has every result. ``--trials 20 --updates 5000`` makes them long.
+The same short trainings run three ways in one go, two at a time unless ``--processes`` says otherwise. What counts is
+the time per trial after start-up, i.e. from the end of the eighth trial (by then every process has imported torch and
+made its data) to the end of the last one; for fairsweep also to the moment when MLflow has every result. ``--trials 20
+--updates 5000`` makes them long, and ``--processes 1`` on two cores leaves one to the launch, as on the head of a
+cluster.
 
 Run with: python -m tests.benchmarks.overhead, or with the others: make bench
 """
@@ -26,7 +28,6 @@ from sweeps.protocol import Outcome, Protocol
 from sweeps.spec import Study
 from sweeps.trial import Job, job_for, run_to_end
 
-PROCESSES = 2
 START_UP_TRIALS = 8
 
 
@@ -65,9 +66,9 @@ def _run(job: Job) -> str:
     return run_to_end(job).trial.key
 
 
-def pool_seconds(jobs: list[Job]) -> float:
+def pool_seconds(jobs: list[Job], processes: int) -> float:
     """Run the jobs in a bare pool of processes and return the seconds per trial after start-up."""
-    with multiprocessing.get_context("spawn").Pool(PROCESSES, _prepare_worker) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _prepare_worker) as pool:
         return _after_start_up(pool.imap_unordered(_run, jobs))
 
 
@@ -76,11 +77,11 @@ def _after_start_up(ends: Iterator[object]) -> float:
     return (times[-1] - times[START_UP_TRIALS - 1]) / (len(times) - START_UP_TRIALS)
 
 
-def fairsweep_seconds(study: Study, home: Path) -> tuple[float, float]:
+def fairsweep_seconds(study: Study, home: Path, processes: int) -> tuple[float, float]:
     """Launch the study and return the seconds per trial after start-up, without and with delivery to MLflow."""
     places = Places.from_environment({"FAIRSWEEP_HOME": str(home)})
     ends: list[float] = []
-    with prepared(study, places, Target(max_concurrent=PROCESSES)) as launch:
+    with prepared(study, places, Target(max_concurrent=processes)) as launch:
         count = launch.board.add
 
         def note_time(*arguments: object) -> None:
@@ -96,7 +97,7 @@ def fairsweep_seconds(study: Study, home: Path) -> tuple[float, float]:
     return (trained - started) / number, (delivered - started) / number
 
 
-def plain_tune_seconds(jobs: list[Job], folder: Path) -> float:
+def plain_tune_seconds(jobs: list[Job], folder: Path, processes: int) -> float:
     """Run the jobs as a function trainable with Ray's own MLflow callback; return the seconds per trial."""
     import ray
     from ray import tune
@@ -115,7 +116,7 @@ def plain_tune_seconds(jobs: list[Job], folder: Path) -> float:
         def on_trial_complete(self, **_: object) -> None:
             ends.append(time.perf_counter())
 
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, num_cpus=PROCESSES)
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, num_cpus=processes)
     try:
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": 1}),
@@ -137,6 +138,9 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
+        "--processes", type=int, default=2, help="trainings at a time; fewer than cores leave one to the launch"
+    )
+    parser.add_argument(
         "--plain-trials", type=int, default=16, help="trials of the plain Ray Tune run; 0 leaves it out"
     )
     options = parser.parse_args()
@@ -144,9 +148,9 @@ def main() -> None:
         study = bench_study(options.trials, options.updates, "bench")
         jobs = jobs_of(study)
         for number in range(options.rounds):
-            bare = pool_seconds(jobs)
+            bare = pool_seconds(jobs, options.processes)
             named = study.model_copy(update={"study": f"bench-{number}"})
-            trained, delivered = fairsweep_seconds(named, Path(folder))
+            trained, delivered = fairsweep_seconds(named, Path(folder), options.processes)
             print(
                 f"round {number + 1}: bare pool {bare:.3f} s/trial; fairsweep {trained:.3f} ({trained / bare:.2f} x), "
                 f"recorded in MLflow {delivered:.3f} ({delivered / bare:.2f} x)",
@@ -154,7 +158,7 @@ def main() -> None:
             )
         if options.plain_trials:
             short = [replace(job) for job in jobs[: options.plain_trials]]
-            plain = plain_tune_seconds(short, Path(folder))
+            plain = plain_tune_seconds(short, Path(folder), options.processes)
             print(f"plain Ray Tune with its MLflow callback: {plain:.3f} s/trial ({plain / bare:.1f} x)")
 
 

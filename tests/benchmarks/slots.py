@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.clusters import cluster
+from tests.clusters import PATIENCE, cluster
 
 CPUS_PER_NODE = 2
 SLOTS_PER_NODE = 8
@@ -87,6 +87,7 @@ def launch_asleep(home: Path, address: str, data: dict[str, Any]) -> list[Slept]
     import sweeps.cli  # noqa: F401 (sets the environment that the command line sets)
     from models.training import Progress
     from sweeps import runner
+    from sweeps.faults import Fault
     from sweeps.launching import Target, prepared
     from sweeps.loading import validate_study
     from sweeps.places import Places
@@ -116,6 +117,9 @@ def launch_asleep(home: Path, address: str, data: dict[str, Any]) -> list[Slept]
                 result = {**result, "result": as_trained(self._jobs[trial_id].trial, *result["result"])}
             super().on_trial_complete(trial_id, result, error)
 
+        def _lose(self, job: Any, fault: Fault) -> None:
+            raise RuntimeError(f"a sleeping trial was lost, and with it the measurement: {fault.message}")
+
     def as_trained(trial: Trial, began: float, ended: float) -> TrialResult:
         slept.append(Slept(cell=trial.cell.slug, phase=trial.phase, began=began, ended=ended))
         budget, accuracy = trial.budget.amount, random.Random(trial.key).random()
@@ -132,6 +136,10 @@ def launch_asleep(home: Path, address: str, data: dict[str, Any]) -> list[Slept]
     def nap_for(study: Study, trial: Trial, checkpoints: Path | None = None) -> Nap:
         return Nap(trial, length_seconds(trial.key, trial.budget.amount))
 
+    # The same request, as a plain value: the launch's own function would bring torch into every process.
+    requested = {"cpu": CPUS_PER_NODE / SLOTS_PER_NODE}
+    with_resources = tune.with_resources
+    runner.tune.with_resources = lambda trainable, _: with_resources(trainable, requested)
     runner.TrialActor, runner.ProtocolSearcher, searcher.job_for = Sleeper, SleepSearcher, nap_for
     places = Places.from_environment({"FAIRSWEEP_HOME": str(home)})
     with prepared(validate_study(data, "bench"), places, Target(address=address)) as launch:
@@ -178,7 +186,10 @@ def main() -> None:
     options = parser.parse_args()
     slots = options.nodes * SLOTS_PER_NODE
     nodes = [{"num_cpus": CPUS_PER_NODE} for _ in range(options.nodes)]
-    with tempfile.TemporaryDirectory(prefix="fairsweep-bench-") as folder, cluster(*nodes) as running:
+    with (
+        tempfile.TemporaryDirectory(prefix="fairsweep-bench-") as folder,
+        cluster(*nodes, settings=PATIENCE) as running,
+    ):
         os.environ.update(running.environment)
         slept = launch_asleep(Path(folder), running.address, study_data(options.draws, options.seeds))
     print(summary(slept, slots))
