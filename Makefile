@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 ROUNDS ?= 100
 
-.PHONY: demo test check format bench bench-report calibration chaos install clean
+.PHONY: demo test check format docs bench bench-report calibration chaos install clean
 
 install: $(STAMP)
 
@@ -43,12 +43,16 @@ bench: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.recording
 	$(BIN)/python -m tests.benchmarks.slots
 	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.benchmarks.schedules
 
 bench-report: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.report
 
 chaos: $(DEV_STAMP)
 	$(BIN)/python -m tests.chaos --rounds $(ROUNDS)
+
+docs: $(DEV_STAMP)
+	$(BIN)/python -m tests.sweeps.schedule_page
 
 calibration: $(DEV_STAMP)
 	$(BIN)/python -m tests.calibration

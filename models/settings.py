@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Literal
 
-from schedules import MOMENTUM, SCHEDULES, MomentumPolicy, Schedule, setting_defaults
-from schedules.checks import Number, Rule, complaint, near_miss, read_settings, unknown_option
+from schedules import MOMENTUM, SCHEDULES, MomentumPolicy, Schedule, build_schedule, schedule_settings, setting_defaults
+from schedules.checks import Number, Rule, attempt, complaint, near_miss, read_settings, unknown_option
 
 
 class _Required(Enum):
@@ -23,11 +23,19 @@ class _Required(Enum):
 REQUIRED: Final[Literal[_Required.REQUIRED]] = _Required.REQUIRED
 """Stands for the default of a setting that has none."""
 
-_OPTIMIZER_DEFAULTS: Mapping[str, Any] = {"peak_lr": REQUIRED, "weight_decay": 0.0, "label_smoothing": 0.0}
+_OPTIMIZER_DEFAULTS: Mapping[str, Any] = {
+    "peak_lr": REQUIRED,
+    "weight_decay": 0.0,
+    "label_smoothing": 0.0,
+    "clip_norm": 0.0,
+    "bn_momentum": None,
+}
 _OPTIMIZER_RULES: Mapping[str, Rule] = {
     "peak_lr": Number(0, brackets="()", remedy="Give the largest learning rate of the run, such as 0.1."),
     "weight_decay": Number(0, remedy="Give 0 for none."),
     "label_smoothing": Number(0, 1, "[)", "Give 0 for none."),
+    "clip_norm": Number(0, remedy="Give 0 for none."),
+    "bn_momentum": Number(0, 1, "(]", "It is the weight of the new batch. Leave it out for the network's own."),
 }
 
 
@@ -37,10 +45,14 @@ class Resolved:
 
     Args:
         schedule: factor on the peak rate by update.
-        momentum_policy: momentum by factor.
+        momentum_policy: momentum, or beta1 of Adam-type optimizers, by factor and peak rate.
         peak_lr: largest learning rate of the run, > 0.
-        weight_decay: L2 penalty that SGD adds to the gradient, >= 0.
+        weight_decay: as the optimizer understands it: SGD and Adam add it to the gradient as an L2 penalty, AdamW
+            shrinks the weights by rate times weight decay; >= 0.
         label_smoothing: part of the label spread over all classes, in [0, 1).
+        clip_norm: longest gradient of an update; a longer one is shortened to it; 0 for no limit.
+        bn_momentum: weight of the new batch in the running statistics of batch norm, in (0, 1]; None for the network's
+            own.
     """
 
     schedule: Schedule
@@ -48,11 +60,13 @@ class Resolved:
     peak_lr: float
     weight_decay: float
     label_smoothing: float
+    clip_norm: float = 0.0
+    bn_momentum: float | None = None
 
     def at(self, step: int) -> tuple[float, float]:
         """Return learning rate and momentum of the update with index ``step`` in ``[0, total_steps)``."""
         factor = self.schedule(step)
-        return self.peak_lr * factor, self.momentum_policy(factor)
+        return self.peak_lr * factor, self.momentum_policy(factor, self.peak_lr)
 
 
 def setting_names(schedule: str, momentum_policy: str) -> dict[str, Any]:
@@ -72,7 +86,7 @@ def setting_names(schedule: str, momentum_policy: str) -> dict[str, Any]:
     return {
         **_OPTIMIZER_DEFAULTS,
         **setting_defaults(MOMENTUM[momentum_policy]),
-        **setting_defaults(SCHEDULES[schedule]),
+        **schedule_settings(schedule),
     }
 
 
@@ -116,23 +130,24 @@ def resolve(schedule: str, momentum_policy: str, settings: Mapping[str, Any], to
     ]
     values = {**known, **settings}
 
-    def part(build: Callable[..., Any], names: Mapping[str, Any], **more: int) -> Any:
-        try:
-            return build(**{name: values[name] for name in names}, **more)
-        except ValueError as error:
-            offences.append(str(error))
+    def of(names: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: values[name] for name in names}
 
-    built_schedule = part(SCHEDULES[schedule], setting_defaults(SCHEDULES[schedule]), total_steps=total_updates)
-    built_policy = part(MOMENTUM[momentum_policy], setting_defaults(MOMENTUM[momentum_policy]))
-    optimizer = part(_optimizer_settings, _OPTIMIZER_DEFAULTS)
+    policy = MOMENTUM[momentum_policy]
+    parts: dict[str, Any] = {
+        "schedule": attempt(offences, build_schedule, schedule, total_updates, values),
+        "momentum_policy": attempt(offences, policy, **of(setting_defaults(policy))),
+        **(attempt(offences, _optimizer_settings, **of(_OPTIMIZER_DEFAULTS)) or {}),
+    }
     if offences:
         raise ValueError("\n".join(offences))
-    return Resolved(schedule=built_schedule, momentum_policy=built_policy, **optimizer)
+    return Resolved(**parts)
 
 
 def _optimizer_settings(**values: Any) -> dict[str, Any]:
-    given = {name: None if value is REQUIRED else value for name, value in values.items()}
-    return read_settings(given, _OPTIMIZER_RULES)
+    absent = {name for name, value in values.items() if value is None and _OPTIMIZER_DEFAULTS[name] is None}
+    given = {name: None if value is REQUIRED else value for name, value in values.items() if name not in absent}
+    return read_settings(given, {name: _OPTIMIZER_RULES[name] for name in given})
 
 
 def _check_names(schedule: str, momentum_policy: str) -> None:

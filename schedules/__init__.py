@@ -12,41 +12,98 @@ from typing import Any
 
 from schedules.constant import Constant
 from schedules.cosine import Cosine
+from schedules.cosine_restarts import CosineRestarts
+from schedules.exp_range import ExpRange
+from schedules.exponential import Exponential
+from schedules.inverse_power import InversePower
+from schedules.inverse_sqrt import InverseSqrt
+from schedules.knee import Knee
+from schedules.knots import Knots
 from schedules.linear import Linear
-from schedules.momentum import ConstantMomentum, CycledMomentum
+from schedules.momentum import ConstantMomentum, CriticalDamping, CycledMomentum
 from schedules.one_cycle import OneCycle
+from schedules.one_cycle_constant_tail import OneCycleConstantTail
+from schedules.one_cycle_fastai import OneCycleFastai
+from schedules.one_cycle_three_phase import OneCycleThreePhase
 from schedules.one_cycle_triangular import OneCycleTriangular
 from schedules.piecewise import Piecewise
+from schedules.polynomial import Polynomial
+from schedules.presets import PRESETS, Preset
 from schedules.protocol import MomentumPolicy, Schedule, SearchSpace
+from schedules.rex import Rex
+from schedules.step import Step
+from schedules.triangular import Triangular
+from schedules.triangular2 import Triangular2
+from schedules.warmup import WARMUP_SETTINGS, Warmup, with_warmup
+from schedules.warmup_stable_decay import WarmupStableDecay
 
 SCHEDULES: Mapping[str, type[Schedule]] = {
     "constant": Constant,
     "piecewise": Piecewise,
+    "step": Step,
+    "exponential": Exponential,
     "linear": Linear,
+    "polynomial": Polynomial,
     "cosine": Cosine,
+    "rex": Rex,
+    "inverse_sqrt": InverseSqrt,
+    "inverse_power": InversePower,
+    "warmup_stable_decay": WarmupStableDecay,
+    "knee": Knee,
     "one_cycle": OneCycle,
+    "one_cycle_three_phase": OneCycleThreePhase,
     "one_cycle_triangular": OneCycleTriangular,
+    "one_cycle_constant_tail": OneCycleConstantTail,
+    "one_cycle_fastai": OneCycleFastai,
+    "triangular": Triangular,
+    "triangular2": Triangular2,
+    "exp_range": ExpRange,
+    "cosine_restarts": CosineRestarts,
+    "knots": Knots,
 }
 
 MOMENTUM: Mapping[str, type[MomentumPolicy]] = {
     "constant": ConstantMomentum,
     "cycled": CycledMomentum,
+    "critical_damping": CriticalDamping,
 }
 
 __all__ = [
     "MOMENTUM",
+    "PRESETS",
     "SCHEDULES",
     "Constant",
     "ConstantMomentum",
     "Cosine",
+    "CosineRestarts",
+    "CriticalDamping",
     "CycledMomentum",
+    "ExpRange",
+    "Exponential",
+    "InversePower",
+    "InverseSqrt",
+    "Knee",
+    "Knots",
     "Linear",
     "MomentumPolicy",
     "OneCycle",
+    "OneCycleConstantTail",
+    "OneCycleFastai",
+    "OneCycleThreePhase",
     "OneCycleTriangular",
     "Piecewise",
+    "Polynomial",
+    "Preset",
+    "Rex",
     "Schedule",
     "SearchSpace",
+    "Step",
+    "Triangular",
+    "Triangular2",
+    "Warmup",
+    "WarmupStableDecay",
+    "build_schedule",
+    "schedule_settings",
     "setting_defaults",
 ]
 
@@ -55,3 +112,40 @@ def setting_defaults(kind: type[Schedule] | type[MomentumPolicy]) -> dict[str, A
     """List the settings of an entry of either table: its fields but ``total_steps``, with their defaults."""
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]  # the tables hold dataclasses only
     return {field.name: field.default for field in fields if field.name != "total_steps"}
+
+
+def schedule_settings(name: str) -> dict[str, Any]:
+    """List the settings that a schedule can be built with, and their defaults.
+
+    Args:
+        name: key of ``SCHEDULES``.
+
+    Returns:
+        Its own settings, and those of a warm-up in front of it unless it has a ``warmup_frac`` of its own.
+    """
+    own = setting_defaults(SCHEDULES[name])
+    return own if "warmup_frac" in own else {**own, **WARMUP_SETTINGS}
+
+
+def build_schedule(name: str, total_steps: int, settings: Mapping[str, Any]) -> Schedule:
+    """Build a schedule, with a warm-up in front of it if the settings ask for one.
+
+    Args:
+        name: key of ``SCHEDULES``.
+        total_steps: length of the run in updates, >= 1.
+        settings: values by name, see ``schedule_settings``; what is missing takes its default, others are ignored.
+
+    Returns:
+        An entry of ``SCHEDULES``, or a `Warmup` with one.
+
+    Raises:
+        ValueError: if a value breaks its range; one line per offender.
+    """
+    kind = SCHEDULES[name]
+    values = {known: settings.get(known, default) for known, default in schedule_settings(name).items()}
+    own = {setting: values.pop(setting) for setting in setting_defaults(kind)}
+
+    def build(steps: int) -> Schedule:
+        return kind(total_steps=steps, **own)
+
+    return with_warmup(build, total_steps, values) if values else build(total_steps)

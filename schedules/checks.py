@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
+
+Built = TypeVar("Built")
 
 
 class Rule(Protocol):
@@ -93,6 +95,25 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class OneOf:
+    """One of a few words."""
+
+    options: tuple[str, ...]
+    remedy: str = ""
+
+    @property
+    def condition(self) -> str:
+        """List the options."""
+        return f"one of {', '.join(self.options)}"
+
+    def read(self, value: object) -> str:
+        """Return the value if it is an option."""
+        if not isinstance(value, str) or value not in self.options:
+            raise ValueError(self.condition)
+        return value
+
+
+@dataclass(frozen=True)
 class Several:
     """A list of at least ``least`` values that pass ``each``, rising strictly if ``increasing``."""
 
@@ -157,6 +178,15 @@ def read_settings(values: Mapping[str, object], rules: Mapping[str, Rule]) -> di
     if offences:
         raise ValueError("\n".join(offences))
     return settled
+
+
+def attempt(offences: list[str], build: Callable[..., Built], *args: Any, **kwargs: Any) -> Built | None:
+    """Call ``build`` and return what it returns; note what it refuses and return None, so that others are tried too."""
+    try:
+        return build(*args, **kwargs)
+    except ValueError as error:
+        offences.append(str(error))
+        return None
 
 
 def _is_number_in_quotes(value: object) -> bool:

@@ -19,6 +19,9 @@ class Constant:
 
     Raises:
         ValueError: if a field breaks its range; the message lists every offender.
+
+    Reference:
+        ``torch.optim.lr_scheduler.ConstantLR`` with ``factor=1``, or no schedule at all.
     """
 
     total_steps: int

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from schedules import phases
-from schedules.checks import Number, Rule, settle
+from schedules import phases, rules
+from schedules.checks import Rule, settle
 from schedules.protocol import SearchSpace
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
-    "final_factor": Number(0, 1, remedy="Give the part of the peak rate that is left at the end, such as 0.01."),
+    "final_factor": rules.FINAL_FACTOR,
 }
 
 

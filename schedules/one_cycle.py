@@ -1,20 +1,21 @@
-"""One cycle in two cosine phases, as fast.ai and torch do it."""
+"""One cycle in two cosine phases, as torch does it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
-from schedules import phases
-from schedules.checks import Number, Rule, settle
+from schedules import phases, rules
+from schedules.checks import Rule, settle
 from schedules.protocol import SearchSpace
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
-    "warmup_frac": Number(0, 1, "[)", "Give the part of the run in which the rate rises, such as 0.3."),
-    "initial_div": Number(1, remedy="Give peak rate / initial rate, such as 25."),
-    "final_div": Number(1, remedy="Give initial rate / final rate, such as 10000."),
+    "warmup_frac": rules.WARMUP_FRAC,
+    "initial_div": rules.INITIAL_DIV,
+    "final_div": rules.FINAL_DIV,
 }
 
 
@@ -22,13 +23,14 @@ _RULES: Mapping[str, Rule] = {
 class OneCycle:
     """Rise to the peak rate on half a cosine wave, then fall on another.
 
-    With ``peak = max(0, floor(warmup_frac * total_steps + 0.5) - 1)`` and ``cos(a, b, p)`` half a cosine
-    wave from ``a`` to ``b``::
+    With ``peak = max(0, floor(warmup_frac * total_steps + 0.5) - 1)``, ``first = 1 / initial_div``,
+    ``last = first / final_div`` and ``cos(a, b, p)`` half a cosine wave from ``a`` to ``b``::
 
-        cos(1 / initial_div, 1, step / peak)                                              up to step peak
-        cos(1, 1 / (initial_div * final_div), (step - peak) / (total_steps - 1 - peak))   from there on
+        cos(first, 1, step / peak)                              up to step peak
+        cos(1, last, (step - peak) / (total_steps - 1 - peak))  from there on
 
-    The last update has the final rate, unless it is the peak itself, as in a run of one update.
+    The peak falls on the last update of the rise, as in torch. The last update of the run has the final rate,
+    unless it is the peak itself, as in a run of one update.
 
     Args:
         total_steps: length of the run in updates, >= 1.
@@ -55,13 +57,13 @@ class OneCycle:
     def __post_init__(self) -> None:
         settle(self, _RULES)
 
-    def __call__(self, step: int) -> float:
-        """Return the factor for ``step`` in ``[0, total_steps)``; raise ``IndexError`` outside."""
-        step = phases.checked_step(step, self.total_steps)
+    @cached_property
+    def _path(self) -> phases.Path:
         peak = max(0, phases.steps_of(self.warmup_frac, self.total_steps) - 1)
         initial = 1.0 / self.initial_div
-        if step == peak:
-            return 1.0
-        if step < peak:
-            return phases.cosine(initial, 1.0, step / peak)
-        return phases.cosine(1.0, initial / self.final_div, (step - peak) / (self.total_steps - 1 - peak))
+        points = [(0, initial), (peak, 1.0), (self.total_steps - 1, initial / self.final_div)]
+        return phases.path_through(points, self.total_steps, phases.cosine)
+
+    def __call__(self, step: int) -> float:
+        """Return the factor for ``step`` in ``[0, total_steps)``; raise ``IndexError`` outside."""
+        return self._path(phases.checked_step(step, self.total_steps))

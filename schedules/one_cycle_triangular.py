@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
-from schedules import phases
-from schedules.checks import Number, Rule, settle
+from schedules import phases, rules
+from schedules.checks import Rule, settle
+from schedules.one_cycle_three_phase import three_phases
 from schedules.protocol import SearchSpace
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
-    "warmup_frac": Number(0, 0.5, "[]", "The way down takes as long as the way up, so at most half is left for it."),
-    "initial_div": Number(1, remedy="Give peak rate / initial rate, such as 10."),
-    "final_div": Number(1, remedy="Give initial rate / final rate, such as 1000."),
+    "warmup_frac": rules.HALF_WARMUP_FRAC,
+    "initial_div": rules.INITIAL_DIV,
+    "final_div": rules.FINAL_DIV,
 }
 
 
@@ -47,8 +49,9 @@ class OneCycleTriangular:
     Reference:
         Smith and Topin, "Super-Convergence" (arXiv 1708.07120), as run in ``clrsolver.prototxt`` of their
         code: 0.1 to 3.0 and back in 2 x 5000 updates, which is ``warmup_frac=0.5, initial_div=30`` without
-        a tail. The defaults follow Smith's later ``lnsmith54/hyperParam1``: initial rate peak / 10, tail at
-        initial / 1000; the tail is flat there, here the rate goes down to it. Equal to
+        a tail (to the digit that their log prints, it is ``triangular`` with one cycle). The defaults follow
+        Smith's later ``lnsmith54/hyperParam1``: initial rate peak / 10, tail at initial / 1000; the tail is flat
+        there, here the rate goes down to it. Equal to
         ``torch.optim.lr_scheduler.OneCycleLR`` with ``three_phase=True`` and ``anneal_strategy="linear"``
         wherever ``warmup_frac * total_steps`` is a whole number above 1.
     """
@@ -63,14 +66,11 @@ class OneCycleTriangular:
     def __post_init__(self) -> None:
         settle(self, _RULES)
 
+    @cached_property
+    def _path(self) -> phases.Path:
+        ends = (1.0 / self.initial_div, 1.0 / self.initial_div / self.final_div)
+        return three_phases(self.total_steps, self.warmup_frac, ends, phases.linear)
+
     def __call__(self, step: int) -> float:
         """Return the factor for ``step`` in ``[0, total_steps)``; raise ``IndexError`` outside."""
-        step = phases.checked_step(step, self.total_steps)
-        peak = max(0, phases.steps_of(self.warmup_frac, self.total_steps) - 1)
-        initial = 1.0 / self.initial_div
-        if step == peak:
-            return 1.0
-        if step <= 2 * peak:
-            return phases.linear(1.0, initial, abs(step - peak) / peak)
-        top = initial if peak else 1.0
-        return phases.linear(top, initial / self.final_div, (step - 2 * peak) / (self.total_steps - 1 - 2 * peak))
+        return self._path(phases.checked_step(step, self.total_steps))

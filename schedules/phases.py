@@ -1,13 +1,23 @@
-"""Where phases end, and how the factor moves within one."""
+"""Where phases end, and how the factor moves within one.
+
+There is one rule for phases that are given as fractions of the run: `steps_of`. A phase of ``n`` steps has the
+indices ``0 ... n - 1``, and what it leads to is reached at index ``n``, the first of the next phase.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from schedules.checks import Whole
 
 TOTAL_STEPS = Whole(1)
+
+Shape = Callable[[float, float, float], float]
+"""A way from a start to an end, by progress in [0, 1]: `linear` or `cosine`."""
 
 
 def steps_of(frac: float, total_steps: int) -> int:
@@ -49,3 +59,48 @@ def linear(start: float, end: float, progress: float) -> float:
 def cosine(start: float, end: float, progress: float) -> float:
     """Move from ``start`` to ``end`` on half a cosine wave; ``progress`` in [0, 1]."""
     return between(start, end, (1.0 + math.cos(math.pi * progress)) / 2.0)
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way through points of a run; made by `path_through`.
+
+    Args:
+        steps: where the points are, rising from 0.
+        factors: the factors there.
+        shape: how the factor moves from one point to the next; after the last it stays.
+    """
+
+    steps: tuple[int, ...]
+    factors: tuple[float, ...]
+    shape: Shape
+
+    def __call__(self, step: int) -> float:
+        """Return the factor at ``step``, which is at least 0."""
+        after = bisect_right(self.steps, step)
+        if after == len(self.steps):
+            return self.factors[-1]
+        start, end = self.steps[after - 1], self.steps[after]
+        return self.shape(self.factors[after - 1], self.factors[after], (step - start) / (end - start))
+
+
+def path_through(points: Iterable[tuple[int, float]], total_steps: int, shape: Shape = linear) -> Path:
+    """Lay a path through points that may fall together, so that a run of any length keeps its peak.
+
+    A point of factor 1 that falls beyond the last update is moved onto it. Where points fall together, which
+    happens in short runs only, the highest of them counts.
+
+    Args:
+        points: step and factor of each, by rising step; the first at step 0.
+        total_steps: length of the run in updates.
+        shape: how the factor moves from one point to the next.
+
+    Returns:
+        The path.
+    """
+    placed: dict[int, float] = {}
+    for step, factor in points:
+        at = min(step, total_steps - 1) if factor == 1.0 else step
+        placed[at] = max(factor, placed.get(at, 0.0))
+    steps, factors = zip(*sorted(placed.items()), strict=True)
+    return Path(steps, factors, shape)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
+from schedules import rules
 from schedules.checks import Number, Rule, Several, settle
 from schedules.phases import TOTAL_STEPS, checked_step, steps_of
 from schedules.protocol import SearchSpace
@@ -18,7 +21,7 @@ _RULES: Mapping[str, Rule] = {
         increasing=True,
         remedy="List the parts of the run after which the rate drops, such as [0.5, 0.75].",
     ),
-    "factor": Number(0, 1, "(]", "Give what the rate is multiplied by at a milestone, such as 0.1."),
+    "factor": rules.DROP_FACTOR,
 }
 
 
@@ -67,5 +70,8 @@ class Piecewise:
     def __call__(self, step: int) -> float:
         """Return the factor for ``step`` in ``[0, total_steps)``; raise ``IndexError`` outside."""
         step = checked_step(step, self.total_steps)
-        drops = sum(step >= max(1, steps_of(frac, self.total_steps)) for frac in self.milestones)
-        return self.factor**drops
+        return self.factor ** bisect_right(self._drop_steps, step)
+
+    @cached_property
+    def _drop_steps(self) -> list[int]:
+        return [max(1, steps_of(frac, self.total_steps)) for frac in self.milestones]

@@ -12,11 +12,15 @@ SearchSpace = Mapping[str, Mapping[str, Any]]
 class Schedule(Protocol):
     """The factor on the peak rate over the updates of one run.
 
-    A frozen, keyword-only dataclass whose settings all have defaults. Its largest factor over a run is
-    exactly 1, whatever the length of the run, so ``peak_lr`` means the same for every schedule.
+    A frozen, keyword-only dataclass whose settings all have defaults. Its largest factor over a run is exactly 1,
+    whatever the length of the run, so ``peak_lr`` means the same for every schedule. It rises to one peak and falls
+    from there; only one with a setting ``cycles`` may have as many peaks, and knots those they are given. A setting
+    whose name another schedule has too means the same in both. One that has a ``warmup_frac`` rises by itself;
+    `Warmup` goes in front of others.
     """
 
     default_search: ClassVar[SearchSpace]
+    """What is worth tuning besides the peak rate: settings of its own, or of a warm-up in front of it."""
 
     def __init__(self, *, total_steps: int, **settings: Any) -> None: ...
 
@@ -29,10 +33,11 @@ class Schedule(Protocol):
 
 
 class MomentumPolicy(Protocol):
-    """The momentum as a function of the factor on the peak rate.
+    """The momentum as a function of the factor on the peak rate, and of the peak rate.
 
-    It sees the factor and not the step, so it moves against the rate of any schedule it is paired with.
-    ``momentum`` is always the largest momentum of the run, a dimension that all policies share.
+    It sees the factor and not the step, so it moves against the rate of any schedule it is paired with. What it
+    returns is the ``momentum`` of SGD and the ``beta1`` of Adam-type optimizers alike. ``momentum`` is always
+    the largest of the run, a dimension that all policies share.
     """
 
     default_search: ClassVar[SearchSpace]
@@ -43,5 +48,5 @@ class MomentumPolicy(Protocol):
     def momentum(self) -> float:
         """Largest momentum of the run, in [0, 1)."""
 
-    def __call__(self, factor: float) -> float:
-        """Return the momentum, in [0, 1), that goes with a factor in [0, 1]."""
+    def __call__(self, factor: float, peak_lr: float, /) -> float:
+        """Return the momentum, in [0, 1), that goes with a factor in [0, 1] of a peak rate > 0."""

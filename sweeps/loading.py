@@ -50,6 +50,19 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:
     return validate_study(data, str(path), document)
 
 
+def read_override(override: str, example: str = "tuning.draws=8", option: str = "--set") -> tuple[str, Any]:
+    """Read one ``key=value`` of the command line, the value as in a study file.
+
+    Raises:
+        InputError: it has another form; the message shows the example.
+        StudyError: the value is no YAML.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise InputError(f"{option} must be key=value, e.g. {example}; got {override!r}.")
+    return key, read_yaml(text, f"{option} {key}").data
+
+
 def validate_study(data: dict[str, Any], source: str, document: Document | None = None) -> Study:
     """Validate the plain content of a study file.
 
@@ -102,14 +115,11 @@ def _read_text(path: Path) -> str:
 
 def _apply(data: dict[str, Any], override: str) -> None:
     """Replace one value of `data` in place, e.g. by ``tuning.draws=8``."""
-    key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")):
-        raise InputError(f"--set must be key=value, e.g. tuning.draws=8; got {override!r}.")
+    key, value = read_override(override)
     *parents, last = key.split(".")
     place: Any = data
     for part in parents:
         place = _descend(place, part, key)
-    value = read_yaml(text, f"--set {key}").data
     if isinstance(place, list):
         place[_index(place, last, key)] = value
     elif isinstance(place, dict):

@@ -113,13 +113,13 @@ class Drawing:
 
     Attributes:
         name: File name without suffix, and the prefix of every id in the SVG.
-        kind: Which part of the report it belongs to.
+        kind: Which part of the report it belongs to; None outside of a report.
         title: Heading.
         alt: What the figure shows, in words.
     """
 
     name: str
-    kind: FigureKind
+    kind: FigureKind | None = None
     title: str
     alt: str
     figure: Figure = field(repr=False)

@@ -45,6 +45,6 @@ def render_page(template: str, sections: Iterable[Section], figures: Sequence[Dr
     )
     # Built by matplotlib, which escapes the names in it.
     drawn = [{"kind": f.kind, "title": f.title, "alt": f.alt, "svg": Markup(f.inline_svg())} for f in figures]  # noqa: S704
-    kinds = frozenset(figure.kind for figure in figures)
+    kinds = frozenset(figure.kind for figure in figures if figure.kind)
     shown = [section for section in sections if not section.is_empty(kinds)]
     return environment.get_template(template).render(sections=shown, figures=drawn, **values)

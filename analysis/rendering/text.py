@@ -36,7 +36,7 @@ def _text_of_alert(alert: Alert) -> str:
 
 def text_of_sections(sections: Iterable[Section], figures: Sequence[Drawing]) -> Iterator[str]:
     """Yield the blocks of every section that has something to show."""
-    drawn = frozenset(figure.kind for figure in figures)
+    drawn = frozenset(figure.kind for figure in figures if figure.kind)
     for section in sections:
         if section.is_empty(drawn):
             continue

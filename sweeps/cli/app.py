@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sweeps.cli import deploy, doctor, files, launch, look, remote
+from sweeps.cli import deploy, doctor, files, launch, look, range_test, remote, schedules
 from sweeps.cli.console import err
 from sweeps.errors import FairsweepError
 
@@ -57,6 +57,8 @@ _register("ui", look.ui, "Look", "fairsweep ui quickstart")
 _register("report", look.report, "Look", "fairsweep report quickstart --out report")
 _register("init", files.init, "Study files", "fairsweep init my-study.yaml")
 _register("studies", files.studies, "Study files", "fairsweep studies")
+_register("schedules", schedules.schedules, "Study files", "fairsweep schedules one_cycle --plot one_cycle.png")
+_register("range-test", range_test.range_test, "Study files", "fairsweep range-test quickstart --seeds 3")
 _register("schema", files.schema, "Study files", "fairsweep schema > study.schema.json")
 _register("deploy", deploy.deploy, "Elsewhere", "fairsweep deploy mlflow --out mlflow-server")
 _register("doctor", doctor.doctor, "Look", "fairsweep doctor")

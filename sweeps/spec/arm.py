@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from models.training import REQUIRED, check_settings, setting_names
-from schedules import MOMENTUM, SCHEDULES
+from schedules import MOMENTUM, PRESETS, SCHEDULES
 from sweeps.errors import Problem, name_options, suggest
 from sweeps.space import Choice, Dimension, Setting, parse_dimension, unparse_dimension
 from sweeps.spec.part import Part, raise_problems
@@ -63,6 +63,9 @@ class Arm(Part):
     schedule: Annotated[str, _one_of(SCHEDULES, "schedule"), WithJsonSchema({"enum": sorted(SCHEDULES)})] = Field(
         description="The learning-rate schedule."
     )
+    preset: Annotated[str, _one_of(PRESETS, "preset"), WithJsonSchema({"enum": sorted(PRESETS)})] | None = Field(
+        None, description="A published shape of the schedule, by name: its settings, unless the arm has others."
+    )
     momentum_policy: Annotated[
         str, _one_of(MOMENTUM, "momentum_policy"), WithJsonSchema({"enum": sorted(MOMENTUM)})
     ] = Field("constant", description="How momentum moves with the rate.")
@@ -85,6 +88,11 @@ class Arm(Part):
         description="Dimensions of this arm beyond the shared ones; by default the schedule's own.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, data: Any) -> Any:
+        return _filled_from_preset(data) if isinstance(data, Mapping) else data
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         raise_problems(list(_arm_problems(self)))
@@ -96,7 +104,26 @@ class Arm(Part):
         return {name: tuple(v) if isinstance(v, list) else v for name, v in self.settings.items()}
 
 
+def _filled_from_preset(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add what the preset says and the arm does not: settings that it neither fixes nor searches, and the source."""
+    name = data.get("preset")
+    chosen = PRESETS.get(name) if isinstance(name, str) else None
+    fixed, searched = data.get("settings", {}), data.get("search", {})
+    if chosen is None or chosen.schedule != data.get("schedule") or not isinstance(fixed, Mapping):
+        return data
+    added = {
+        setting: list(value) if isinstance(value, tuple) else value
+        for setting, value in chosen.settings.items()
+        if not isinstance(searched, Mapping) or setting not in searched
+    }
+    return {"reference": chosen.reference, **data, "settings": {**added, **fixed}}
+
+
 def _arm_problems(arm: Arm) -> Iterator[Problem]:
+    if arm.preset is not None and PRESETS[arm.preset].schedule != arm.schedule:
+        there = [name for name, preset in PRESETS.items() if preset.schedule == arm.schedule]
+        condition = name_options(there) if there else f"left out, since schedule {arm.schedule} has none"
+        yield Problem(("preset",), f"must be {condition}; got {arm.preset!r}, of {PRESETS[arm.preset].schedule}.")
     known = setting_names(arm.schedule, arm.momentum_policy)
     for part, names in (("settings", arm.settings), ("search", arm.search)):
         for name in names:
@@ -118,17 +145,28 @@ def _arm_problems(arm: Arm) -> Iterator[Problem]:
 
 def _value_problems(arm: Arm, known: Mapping[str, Any]) -> Iterator[Problem]:
     """Build the schedule with each fixed value, bound and option, and report what it refuses."""
-    fixed = {name: value for name, value in arm.fixed.items() if name in known}
-    for name, value in fixed.items():
-        yield from refusal(arm, {name: value}, ("settings", name))
-    for name, dimension in arm.search.items():
-        if name in known:
-            for value in extremes(dimension):
-                yield from refusal(arm, {**fixed, name: value}, ("search", name))
-    if len(fixed) > 1:
-        singly_fine = not any(next(refusal(arm, {n: v}, ()), None) for n, v in fixed.items())
-        if singly_fine:
-            yield from refusal(arm, fixed, ("settings",))
+    typical = {name: value for name, value in typical_settings(arm).items() if name in known}
+    searched = {name: dimension for name, dimension in arm.search.items() if name in known}
+    tried = [{**typical, name: value} for name, dimension in searched.items() for value in extremes(dimension)]
+    refused = [line for settings in tried or [typical] for line in _refused(arm, settings)]
+    for line in dict.fromkeys(refused):
+        field = line.partition(" must be ")[0]
+        part = "search" if field in arm.search else "settings"
+        yield Problem((part, field) if field in getattr(arm, part) else (part,), line)
+
+
+def _refused(arm: Arm, settings: Mapping[str, Setting]) -> list[str]:
+    """Return what the schedule and the policy of an arm refuse about `settings`, a line for each of them."""
+    try:
+        check_settings(arm.schedule, arm.momentum_policy, settings)
+    except ValueError as error:
+        return str(error).splitlines()
+    return []
+
+
+def typical_settings(arm: Arm) -> dict[str, Setting]:
+    """Return settings that go together: what the arm fixes, and one value of each of its dimensions."""
+    return {**arm.fixed, **{name: extremes(dimension)[0] for name, dimension in arm.search.items()}}
 
 
 def extremes(dimension: Dimension) -> tuple[Setting, ...]:
@@ -138,7 +176,5 @@ def extremes(dimension: Dimension) -> tuple[Setting, ...]:
 
 def refusal(arm: Arm, settings: Mapping[str, Setting], path: tuple[str, ...]) -> Iterator[Problem]:
     """Yield what the schedule and the policy of an arm refuse about `settings`, as a problem at `path`."""
-    try:
-        check_settings(arm.schedule, arm.momentum_policy, settings)
-    except ValueError as error:
-        yield Problem(path, str(error))
+    if refused := _refused(arm, settings):
+        yield Problem(path, "\n".join(refused))

@@ -12,13 +12,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from models.training import REQUIRED, setting_names
+from models.training import REQUIRED, idle_reason, setting_names
 from models.workload import Workload
 from sweeps.errors import Problem, name_options, suggest
 from sweeps.space import MAX_DIMENSIONS, Space, parse_dimension
-from sweeps.spec.arm import Arm, SearchDimension, extremes, refusal
+from sweeps.spec.arm import Arm, SearchDimension, extremes, refusal, typical_settings
 from sweeps.spec.design import Budgets, Confirm, Tuning
 from sweeps.spec.part import Part, raise_problems
 from sweeps.spec.running import Faults, Recording, Resources
@@ -35,13 +35,6 @@ class Study(Part):
     question: str = Field("", max_length=500, description="The question the study answers, in one sentence.")
     workloads: tuple[Workload, ...] = Field(min_length=1, description="What is trained.")
     budgets: Budgets = Field(default_factory=lambda: Budgets(epochs=(5, 20)), description="How long is trained.")
-    arms: dict[Annotated[str, Field(pattern=ARM_NAME, max_length=60)], Arm] = Field(
-        min_length=2, description="The contenders, by name."
-    )
-    control: str = Field(
-        default_factory=lambda data: next((n for n, a in data.get("arms", {}).items() if not a.as_published), ""),
-        description="The tuned arm that the others are compared with; by default the first.",
-    )
     search: dict[str, SearchDimension] = Field(
         default_factory=lambda: {
             name: parse_dimension(raw)
@@ -52,6 +45,13 @@ class Study(Part):
             )
         },
         description="Dimensions that every tuned arm searches, at the same draws.",
+    )
+    arms: dict[Annotated[str, Field(pattern=ARM_NAME, max_length=60)], Arm] = Field(
+        min_length=2, description="The contenders, by name."
+    )
+    control: str = Field(
+        default_factory=lambda data: next((n for n, a in data.get("arms", {}).items() if not a.as_published), ""),
+        description="The tuned arm that the others are compared with; by default the first.",
     )
     tuning: Tuning = Field(default_factory=Tuning)
     confirm: Confirm = Field(default_factory=Confirm)
@@ -67,6 +67,11 @@ class Study(Part):
     recording: Recording = Field(default_factory=Recording)
     faults: Faults = Field(default_factory=Faults)
     seed: int = Field(0, ge=0, le=2**31 - 1, strict=True, description="Seeds everything that is random.")
+
+    @field_validator("arms")
+    @classmethod
+    def _without_shared_defaults(cls, arms: dict[str, Arm], info: ValidationInfo) -> dict[str, Arm]:
+        return {name: _without_shared(arm, info.data.get("search", {})) for name, arm in arms.items()}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -94,6 +99,11 @@ class Study(Part):
         budgets = plain["budgets"]
         return cls.model_validate({**plain, "budgets": {budgets["unit"]: budgets["amounts"]}})
 
+    @property
+    def num_comparisons(self) -> int:
+        """Return the number of comparisons of an arm with the control, over all cells."""
+        return len(self.workloads) * len(self.budgets.each) * (len(self.arms) - 1)
+
     def protocol_hash(self) -> str:
         """Hash all that decides a result or a verdict."""
         rules = rules_of(self.recorded())
@@ -101,6 +111,9 @@ class Study(Part):
             if arm["reference_accuracy"] is None:  # as before there was such a field
                 del arm["reference_accuracy"]
             arm["search"] = list(arm["search"].items())
+        for plain, workload in zip(rules["workloads"], self.workloads, strict=True):
+            for field in set(plain) - _FIRST_FIELDS - set(workload.model_dump(exclude_defaults=True)):
+                del plain[field]
         rules["search"] = list(rules["search"].items())  # the order of dimensions decides what is drawn for each
         if self.confirm.until == "planned":
             rules["confirm"] = {"seeds": self.confirm.seeds}
@@ -109,6 +122,13 @@ class Study(Part):
 
 #: Parts of a study that decide no result: they may change between launches.
 _NO_RULES = {"resources", "question", "faults"}
+#: Fields of a workload that have always been hashed; later ones are where they are not at their default, so that
+#: studies recorded before there were such fields go on.
+_FIRST_FIELDS = frozenset(
+    {"name", "dataset", "network", "network_settings", "batch_size", "nesterov", "split_seed", "validation_frac"}
+)
+#: Parts of an arm that decide no result: what a preset says stands among the settings.
+_NO_RULES_OF_ARMS = {"reference", "preset"}
 
 
 def rules_of(recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,10 +138,18 @@ def rules_of(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """
     rules = {key: value for key, value in recorded.items() if key not in _NO_RULES}
     rules["arms"] = {
-        name: {key: value for key, value in arm.items() if key != "reference"} for name, arm in rules["arms"].items()
+        name: {key: value for key, value in arm.items() if key not in _NO_RULES_OF_ARMS}
+        for name, arm in rules["arms"].items()
     }
     rules["workloads"] = [{key: value for key, value in w.items() if key != "data_root"} for w in rules["workloads"]]
     return rules
+
+
+def _without_shared(arm: Arm, shared: Mapping[str, Any]) -> Arm:
+    """Return the arm without the dimensions of a default search space that all arms search; what is given stays."""
+    if "search" in arm.model_fields_set or not set(shared) & set(arm.search):
+        return arm
+    return arm.model_copy(update={"search": {name: own for name, own in arm.search.items() if name not in shared}})
 
 
 def _study_problems(study: Study) -> Iterator[Problem]:
@@ -136,6 +164,7 @@ def _study_problems(study: Study) -> Iterator[Problem]:
             yield Problem(("workloads", index, "name"), f"must be unique; got {workload.name!r} twice.")
     for name in tuned:
         yield from _tuned_arm_problems(study, name)
+    yield from idle_setting_problems(study, imports=False)
     for name, arm in study.arms.items():
         if arm.reference_accuracy is not None and len(study.workloads) > 1:
             yield Problem(
@@ -187,6 +216,35 @@ def _tuned_arm_problems(study: Study, name: str) -> Iterator[Problem]:
         yield Problem(("arms", name), f"must have 1 to {MAX_DIMENSIONS} dimensions to tune; got {size}.")
 
 
+#: Fields of a workload that decide whether a setting does anything, where they may name something from elsewhere.
+_DECIDED_BY = {"label_smoothing": "loss", "bn_momentum": "network"}
+
+
+def idle_setting_problems(study: Study, *, imports: bool) -> Iterator[Problem]:
+    """Find what is searched or fixed although the optimizer, loss or network of a workload takes no such setting.
+
+    Args:
+        study: what is looked through.
+        imports: whether what the study names from elsewhere may be imported to find out.
+    """
+    places: list[tuple[str, tuple[str, ...]]] = [(setting, ("search", setting)) for setting in study.search]
+    for name, arm in study.arms.items():
+        for part in ("settings", "search"):
+            places += [(setting, ("arms", name, part, setting)) for setting in getattr(arm, part)]
+        if arm.momentum_policy != "constant":
+            places.append(("momentum", ("arms", name, "momentum_policy")))
+    for workload in study.workloads:
+        settings = [s for s in dict(places) if imports or _DECIDED_BY.get(s) not in workload.elsewhere]
+        reasons = {setting: idle_reason(workload, setting) for setting in settings}
+        for setting, place in places:
+            if reasons.get(setting):
+                yield Problem(
+                    place,
+                    f"must be left out: in workload {workload.name} it does nothing, since {reasons[setting]}. Make "
+                    "the workload a study of its own if it is wanted in others.",
+                )
+
+
 def _search_value_problems(study: Study, tuned: list[str]) -> Iterator[Problem]:
     seen: set[tuple[str, str]] = set()
     for name in tuned:
@@ -194,8 +252,7 @@ def _search_value_problems(study: Study, tuned: list[str]) -> Iterator[Problem]:
         known = setting_names(arm.schedule, arm.momentum_policy)
         for setting, dimension in study.search.items():
             for value in extremes(dimension) if setting in known else ():
-                fixed = {n: v for n, v in arm.fixed.items() if n in known}
-                for problem in refusal(arm, {**fixed, setting: value}, ("search", setting)):
+                for problem in refusal(arm, {**typical_settings(arm), setting: value}, ("search", setting)):
                     if (setting, problem.message) not in seen:
                         seen.add((setting, problem.message))
                         yield problem

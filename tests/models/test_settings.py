@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from models.settings import REQUIRED, check_settings, resolve, setting_names
-from schedules import MOMENTUM, SCHEDULES, CycledMomentum, OneCycle, Piecewise
+from schedules import (
+    MOMENTUM,
+    SCHEDULES,
+    CycledMomentum,
+    OneCycle,
+    Piecewise,
+    schedule_settings,
+    setting_defaults,
+)
 
 
 def test_an_arm_has_the_settings_of_optimizer_policy_and_schedule() -> None:
@@ -16,6 +24,8 @@ def test_an_arm_has_the_settings_of_optimizer_policy_and_schedule() -> None:
         "peak_lr": REQUIRED,
         "weight_decay": 0.0,
         "label_smoothing": 0.0,
+        "clip_norm": 0.0,
+        "bn_momentum": None,
         "momentum": 0.95,
         "momentum_drop": 0.1,
         "warmup_frac": 0.3,
@@ -24,13 +34,23 @@ def test_an_arm_has_the_settings_of_optimizer_policy_and_schedule() -> None:
     }
 
 
+OF_ANY_ARM = {"peak_lr", "weight_decay", "label_smoothing", "clip_norm", "bn_momentum"}
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("momentum_policy", MOMENTUM)
 def test_no_name_belongs_to_two_owners(schedule: str, momentum_policy: str) -> None:
-    from schedules import setting_defaults
+    of_schedule, of_policy = schedule_settings(schedule), setting_defaults(MOMENTUM[momentum_policy])
+    names = setting_names(schedule, momentum_policy)
+    assert len(names) == len(OF_ANY_ARM) + len(of_schedule) + len(of_policy)
+    assert set(names) >= OF_ANY_ARM
 
-    of_parts = len(setting_defaults(SCHEDULES[schedule])) + len(setting_defaults(MOMENTUM[momentum_policy]))
-    assert len(setting_names(schedule, momentum_policy)) == of_parts + 3
+
+def test_every_arm_can_warm_up() -> None:
+    settings = {"peak_lr": 2, "warmup_frac": 0.5, "warmup_initial_factor": 0.5}
+    resolved = resolve("cosine", "constant", settings, total_updates=4)
+    assert [resolved.at(step)[0] for step in range(4)] == pytest.approx([1, 1.5, 2, 1])
+    assert all("warmup_frac" in setting_names(schedule, "constant") for schedule in SCHEDULES)
 
 
 def test_required_is_one_value_in_every_process() -> None:
@@ -63,8 +83,11 @@ def test_lists_from_a_study_file_reach_the_schedule_as_tuples() -> None:
         ({"peak_lr": "0.1"}, ["peak_lr"]),
         ({"peak_lr": 1, "weight_decay": -1}, ["weight_decay"]),
         ({"peak_lr": 1, "label_smoothing": 1.0}, ["label_smoothing"]),
+        ({"peak_lr": 1, "clip_norm": -1}, ["clip_norm"]),
+        ({"peak_lr": 1, "bn_momentum": 0}, ["bn_momentum"]),
         ({"peak_lr": 1, "total_steps": 5}, ["total_steps"]),
-        ({"peak_lr": 1, "warmup_frac": 0.3}, ["warmup_frac"]),
+        ({"peak_lr": 1, "initial_div": 10}, ["initial_div"]),
+        ({"peak_lr": 1, "warmup_frac": 1.5, "factor": 2}, ["factor", "warmup_frac"]),
         (
             {"lr": 1, "peak_lr": -1, "weight_decay": None, "momentum": 1.0, "milestones": [2], "factor": 0},
             ["lr", "milestones", "factor", "momentum", "peak_lr", "weight_decay"],
@@ -98,6 +121,9 @@ def test_unknown_schedules_and_policies_are_answered_with_the_options() -> None:
     with pytest.raises(ValueError) as caught:
         setting_names("cosin", "cycle")
     first, second = str(caught.value).splitlines()
-    assert first.startswith("schedule must be one of constant, cosine, linear, one_cycle, ")
+    assert first.startswith("schedule must be one of constant, cosine, cosine_restarts, ")
     assert first.endswith("Did you mean 'cosine'?")
-    assert second == "momentum_policy must be one of constant, cycled; got 'cycle'. Did you mean 'cycled'?"
+    assert (
+        second
+        == "momentum_policy must be one of constant, critical_damping, cycled; got 'cycle'. Did you mean 'cycled'?"
+    )

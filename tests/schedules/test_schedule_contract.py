@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
+import math
 import pickle
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,10 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import schedules
-from schedules import MOMENTUM, SCHEDULES, MomentumPolicy, Schedule, setting_defaults
+from schedules import MOMENTUM, SCHEDULES, MomentumPolicy, Schedule, build_schedule, schedule_settings, setting_defaults
+from schedules.checks import Number, OneOf, Rule, Several, Whole
+from tests.schedules import test_cycles, test_schedule_values
 
 KINDS: list[Any] = [*SCHEDULES.values(), *MOMENTUM.values()]
 TOTAL_STEPS = st.one_of(st.integers(1, 40), st.integers(1, 10**6))
+PEAK_LR = st.floats(1e-6, 100)
+WARMUP_SPACE: Mapping[str, Mapping[str, Any]] = {
+    "warmup_frac": {"float": [0.0, 0.99]},
+    "warmup_shape": {"choice": ["linear", "cosine"]},
+    "warmup_initial_factor": {"float": [0.0, 1.0]},
+}
 
 
 def searched(space: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
@@ -32,9 +45,45 @@ def searched(space: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[s
 
 
 @st.composite
+def recipes(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """Draw a schedule and settings for it, those of a warm-up included where it takes one."""
+    name = draw(st.sampled_from(sorted(SCHEDULES)))
+    warmup = WARMUP_SPACE if "warmup_shape" in schedule_settings(name) else {}
+    return name, draw(searched({**warmup, **SCHEDULES[name].default_search}))
+
+
+def allowed(rule: Rule) -> st.SearchStrategy[Any]:
+    """Draw what a rule lets pass."""
+    if isinstance(rule, Number):
+        open_top = rule.brackets[1] == ")" and rule.high < math.inf
+        return st.floats(rule.low, min(rule.high, 1e6), exclude_min=rule.brackets[0] == "(", exclude_max=open_top)
+    if isinstance(rule, Whole):
+        return st.integers(rule.low, rule.low + 12)
+    if isinstance(rule, OneOf):
+        return st.sampled_from(rule.options)
+    assert isinstance(rule, Several)
+    items = st.lists(allowed(rule.each), min_size=rule.least, max_size=6, unique=rule.increasing)
+    return items.map(sorted) if rule.increasing else items
+
+
+@st.composite
+def anywhere_in_range(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """Draw a schedule and any settings that it accepts."""
+    name = draw(st.sampled_from(sorted(SCHEDULES)))
+    module = vars(sys.modules[SCHEDULES[name].__module__])
+    rules = {setting: module["_RULES"][setting] for setting in setting_defaults(SCHEDULES[name])}
+    settings = {setting: draw(allowed(rule)) for setting, rule in rules.items()}
+    if name == "knots":  # as many factors as fractions, the largest of them 1
+        factors_there = [draw(st.floats(0, 1)) for _ in settings["knot_fracs"]]
+        factors_there[draw(st.integers(0, len(factors_there) - 1))] = 1.0
+        settings["knot_factors"] = factors_there
+    return name, settings
+
+
+@st.composite
 def built_schedules(draw: st.DrawFn, total_steps: st.SearchStrategy[int] = TOTAL_STEPS) -> Schedule:
-    kind = SCHEDULES[draw(st.sampled_from(sorted(SCHEDULES)))]
-    return kind(total_steps=draw(total_steps), **draw(searched(kind.default_search)))
+    name, settings = draw(st.one_of(recipes(), anywhere_in_range()))
+    return build_schedule(name, draw(total_steps), settings)
 
 
 @st.composite
@@ -58,18 +107,26 @@ def test_every_factor_is_between_zero_and_one(schedule: Schedule, part: float) -
         assert 0.0 <= schedule(step) <= 1.0
 
 
-@given(built_schedules(st.integers(1, 400)))
-def test_after_the_peak_the_factor_never_rises(schedule: Schedule) -> None:
-    values = factors(schedule)
-    falling = values[values.index(1.0) :]
-    assert all(left >= right - 1e-15 for left, right in itertools.pairwise(falling))
+def peaks(values: list[float]) -> int:
+    """Count the places from which a run falls on both sides, or on one at either end; ignore rounding."""
+    changes = [right - left for left, right in itertools.pairwise(values)]
+    rises = [change > 0 for change in changes if abs(change) > 1e-15]
+    turns = sum(before and not after for before, after in itertools.pairwise(rises))
+    return turns + (rises[:1] == [False]) + (rises[-1:] == [True])
 
 
-@given(built_schedules(st.integers(1, 400)))
-def test_up_to_the_peak_the_factor_never_falls(schedule: Schedule) -> None:
-    values = factors(schedule)
-    rising = values[: values.index(1.0) + 1]
-    assert all(left <= right + 1e-15 for left, right in itertools.pairwise(rising))
+@given(st.one_of(recipes(), anywhere_in_range().filter(lambda recipe: recipe[0] != "knots")), st.integers(1, 400))
+def test_a_run_has_one_peak_or_as_many_as_its_schedule_has_cycles(
+    recipe: tuple[str, dict[str, Any]], total_steps: int
+) -> None:
+    name, settings = recipe
+    cycles = {**setting_defaults(SCHEDULES[name]), **settings}.get("cycles", 1)
+    assert peaks(factors(build_schedule(name, total_steps, settings))) <= cycles
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_long_run_has_its_peak_too(name: str) -> None:
+    assert max(factors(SCHEDULES[name](total_steps=20_011))) == 1.0
 
 
 @given(built_schedules(st.integers(2, 100)))
@@ -99,10 +156,10 @@ def test_values_survive_pickling_and_printing_and_can_be_keys(value: Schedule | 
     assert {value: 1}[value] == 1
 
 
-@given(built_schedules(st.just(1000)), st.floats(0, 1, exclude_max=True))
-def test_stretching_a_run_converges_to_a_shape(schedule: Schedule, part: float) -> None:
-    long = dataclasses.replace(schedule, total_steps=100_000)  # type: ignore[type-var]
-    longer = dataclasses.replace(schedule, total_steps=200_000)  # type: ignore[type-var]
+@given(recipes(), st.floats(0, 1, exclude_max=True))
+def test_stretching_a_run_converges_to_a_shape(recipe: tuple[str, dict[str, Any]], part: float) -> None:
+    name, settings = recipe
+    long, longer = (build_schedule(name, total_steps, settings) for total_steps in (100_000, 200_000))
     at, further = int(part * 100_000), 2 * int(part * 100_000)
     neighbours = [longer(min(max(further + shift, 0), 199_999)) for shift in range(-6, 7)]
     assert min(neighbours) - 1e-3 <= long(at) <= max(neighbours) + 1e-3
@@ -126,34 +183,73 @@ def test_every_setting_refuses_what_is_no_value_for_it_and_all_are_named(kind: A
     assert all(f"; got {bad!r}." in line for line in str(caught.value).splitlines())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_default_search_names_settings_and_all_its_ends_are_valid(kind: Any) -> None:
-    run = {"total_steps": 10} if kind in SCHEDULES.values() else {}
-    assert set(kind.default_search) <= set(setting_defaults(kind))
+ENTRIES: list[Any] = [
+    *((kind, schedule_settings(name), partial(build_schedule, name, 10)) for name, kind in SCHEDULES.items()),
+    *((kind, setting_defaults(kind), lambda settings, kind=kind: kind(**settings)) for kind in MOMENTUM.values()),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings", "build"), ENTRIES, ids=[entry[0].__name__ for entry in ENTRIES])
+def test_the_default_search_names_settings_and_all_its_ends_are_valid(
+    kind: Any, settings: Mapping[str, Any], build: Callable[[Mapping[str, Any]], Any]
+) -> None:
+    assert set(kind.default_search) <= set(settings)
     for name, dimension in kind.default_search.items():
         ((form, values),) = dimension.items()
         assert form in {"float", "log", "int", "choice"}
         assert form == "choice" or len(values) == 2
         for value in values:
-            kind(**run, **{name: value})
+            build({name: value})
 
 
-def test_a_name_that_two_kinds_share_means_the_same_to_both() -> None:
-    shared_on_purpose = {"final_factor", "warmup_frac", "initial_div", "final_div", "momentum"}
-    names = [name for kind in KINDS for name in setting_defaults(kind)]
-    assert {name for name in names if names.count(name) > 1} == shared_on_purpose
-    of_schedules = {name for kind in SCHEDULES.values() for name in setting_defaults(kind)}
+def test_every_schedule_has_values_that_were_worked_out_by_hand() -> None:
+    by_hand = {type(schedule) for schedule, _ in [*test_schedule_values.TABLE, *test_cycles.TABLE]}
+    assert by_hand >= set(SCHEDULES.values())
+
+
+@pytest.mark.parametrize("kind", SCHEDULES.values())
+def test_a_schedule_with_settings_of_its_own_has_a_space_to_search_them(kind: Any) -> None:
+    assert bool(kind.default_search) == bool(setting_defaults(kind))
+
+
+def described(kind: Any) -> dict[str, str]:
+    """Return what the docstring of an entry says of each argument."""
+    section = inspect.getdoc(kind).partition("\nArgs:\n")[2].partition("\n\n")[0]  # type: ignore[union-attr]
+    return dict(re.findall(r"^    (\w+): (.+)$", section, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_says_what_its_settings_mean_and_where_it_comes_from(kind: Any) -> None:
+    fields = [field.name for field in dataclasses.fields(kind)]
+    assert list(described(kind)) == fields
+    assert len(inspect.getdoc(kind).partition("\nReference:\n")[2]) > 40  # type: ignore[union-attr]
+
+
+def test_a_name_that_several_entries_have_means_the_same_to_all() -> None:
+    meanings: dict[str, set[str]] = {}
+    for kind in KINDS:
+        for name, text in described(kind).items():
+            meanings.setdefault(name, set()).add(re.split(r"[,;.]", text)[0])
+    assert {name: texts for name, texts in meanings.items() if len(texts) > 1} == {}
+
+
+def test_a_setting_belongs_to_the_schedule_or_to_the_policy_and_never_to_both() -> None:
+    of_schedules = {name for schedule in SCHEDULES for name in schedule_settings(schedule)}
     of_policies = {name for kind in MOMENTUM.values() for name in setting_defaults(kind)}
     assert not of_schedules & of_policies
 
 
-@given(built_policies(), st.floats(0, 1), st.floats(0, 1))
-def test_momentum_stays_in_range_and_never_rises_with_the_rate(policy: MomentumPolicy, a: float, b: float) -> None:
+@given(built_policies(), st.floats(0, 1), st.floats(0, 1), PEAK_LR)
+def test_momentum_stays_in_range_and_never_rises_with_the_rate(
+    policy: MomentumPolicy, a: float, b: float, peak_lr: float
+) -> None:
     low, high = sorted((a, b))
-    assert 0.0 <= policy(high) <= policy(low) <= policy.momentum < 1.0
+    assert 0.0 <= policy(high, peak_lr) <= policy(low, peak_lr) <= policy(0.0, peak_lr) == policy.momentum < 1.0
 
 
-@given(built_policies(), st.sampled_from([-0.1, 1.1, float("nan"), True]))
-def test_momentum_is_not_defined_for_a_factor_outside_zero_to_one(policy: MomentumPolicy, factor: float) -> None:
+@given(built_policies(), PEAK_LR, st.sampled_from([-0.1, 1.1, float("nan"), True]))
+def test_momentum_is_not_defined_for_a_factor_outside_zero_to_one(
+    policy: MomentumPolicy, peak_lr: float, factor: float
+) -> None:
     with pytest.raises(ValueError, match=r"factor must be a number in \[0, 1\]"):
-        policy(factor)
+        policy(factor, peak_lr)

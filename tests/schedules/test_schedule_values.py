@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from math import cos, pi
+from math import cos, pi, sqrt
 
 import pytest
 
 from schedules import (
     Constant,
-    ConstantMomentum,
     Cosine,
-    CycledMomentum,
+    Exponential,
+    InversePower,
+    InverseSqrt,
+    Knee,
     Linear,
     OneCycle,
     OneCycleTriangular,
     Piecewise,
+    Polynomial,
+    Rex,
     Schedule,
+    Step,
+    WarmupStableDecay,
     setting_defaults,
 )
 from schedules.phases import steps_of
@@ -28,11 +34,44 @@ TABLE: list[tuple[Schedule, list[float]]] = [
     (Piecewise(total_steps=5, milestones=(0.5,), factor=0.5), [1, 1, 1, 0.5, 0.5]),
     (Piecewise(total_steps=1), [1]),
     (Piecewise(total_steps=2, milestones=(0.1, 0.2, 0.9), factor=0.5), [1, 0.25]),
+    (Step(total_steps=6), [1, 1, 0.1, 0.1, 0.01, 0.01]),
+    (Step(total_steps=5, num_drops=1, factor=0.5), [1, 1, 1, 0.5, 0.5]),
+    (Step(total_steps=2, num_drops=5, factor=0.5), [1, 1 / 16]),
+    (Step(total_steps=1), [1]),
+    (Exponential(total_steps=4, final_factor=1 / 16), [1, 1 / 2, 1 / 4, 1 / 8]),
+    (Exponential(total_steps=2), [1, 0.1]),
+    (Exponential(total_steps=1), [1]),
     (Linear(total_steps=4), [1, 0.75, 0.5, 0.25]),
     (Linear(total_steps=4, final_factor=0.2), [1, 0.8, 0.6, 0.4]),
     (Linear(total_steps=1), [1]),
+    (Polynomial(total_steps=4), [1, 9 / 16, 4 / 16, 1 / 16]),
+    (Polynomial(total_steps=4, power=1, final_factor=0.2), [1, 0.8, 0.6, 0.4]),
+    (Polynomial(total_steps=4, power=0.5), [1, sqrt(3) / 2, sqrt(2) / 2, 1 / 2]),
+    (Polynomial(total_steps=1), [1]),
     (Cosine(total_steps=4), [1, HALF, 0.5, 1 - HALF]),
     (Cosine(total_steps=2, final_factor=0.1), [1, 0.55]),
+    (Rex(total_steps=4), [1, 6 / 7, 4 / 6, 2 / 5]),  # with 0.5 + 0.5 left: 7/8, 6/8, 5/8 below 6/8, 4/8, 2/8
+    (Rex(total_steps=4, final_factor=0.3), [1, 0.3 + 0.7 * 6 / 7, 0.3 + 0.7 * 4 / 6, 0.3 + 0.7 * 2 / 5]),
+    (Rex(total_steps=1), [1]),
+    (InverseSqrt(total_steps=4, timescale_frac=1 / 12), [1, 1 / 2, 1 / sqrt(7), 1 / sqrt(10)]),
+    (InverseSqrt(total_steps=1), [1]),
+    (InversePower(total_steps=4, timescale_frac=0.25), [1, 1 / 2, 1 / 3, 1 / 4]),
+    (InversePower(total_steps=2, timescale_frac=1 / 30, exponent=0.75), [1, 1 / 8]),
+    (InversePower(total_steps=1), [1]),
+    (WarmupStableDecay(total_steps=5, cooldown_frac=0.4), [1, 1, 1, 1, 0.5]),
+    (WarmupStableDecay(total_steps=6, cooldown_frac=0.67, final_factor=0.2), [1, 1, 1, 0.8, 0.6, 0.4]),
+    (
+        WarmupStableDecay(total_steps=5, cooldown_frac=0.8, cooldown_shape="one_minus_sqrt"),
+        [1, 1, 1 / 2, 1 - sqrt(0.5), 1 - sqrt(0.75)],
+    ),
+    (WarmupStableDecay(total_steps=5, cooldown_frac=0.8, cooldown_shape="cosine"), [1, 1, HALF, 0.5, 1 - HALF]),
+    (WarmupStableDecay(total_steps=3, cooldown_frac=0), [1, 1, 1]),
+    (WarmupStableDecay(total_steps=2, cooldown_frac=1), [1, 0.5]),
+    (WarmupStableDecay(total_steps=1, cooldown_frac=1), [1]),
+    (Knee(total_steps=6), [1, 1, 1, 1, 2 / 3, 1 / 3]),
+    (Knee(total_steps=4, explore_frac=0), [1, 0.75, 0.5, 0.25]),
+    (Knee(total_steps=3, explore_frac=1), [1, 1, 1]),
+    (Knee(total_steps=1), [1]),
     (OneCycle(total_steps=1), [1]),
     (OneCycle(total_steps=2), [1, 4e-6]),
     (OneCycle(total_steps=3), [1, (1 + 4e-6) / 2, 4e-6]),
@@ -78,18 +117,6 @@ def test_smith_and_topins_run_goes_from_0_1_to_3_and_back() -> None:
     assert 3.0 * schedule(9998) == pytest.approx(0.1)
 
 
-def test_momentum_by_hand() -> None:
-    assert [ConstantMomentum(momentum=0.8)(factor) for factor in (0, 0.3, 1)] == [0.8, 0.8, 0.8]
-    cycled = CycledMomentum(momentum=0.95, momentum_drop=0.1)
-    assert [cycled(factor) for factor in (0, 0.5, 1)] == pytest.approx([0.95, 0.9, 0.85])
-
-
-def test_cycled_momentum_is_lowest_where_the_rate_is_highest() -> None:
-    schedule, momentum = OneCycle(total_steps=50), CycledMomentum()
-    steps = range(50)
-    assert min(steps, key=lambda step: momentum(schedule(step))) == max(steps, key=schedule)
-
-
 def test_lists_as_a_study_file_gives_them_become_tuples_and_whole_numbers_rates() -> None:
     assert Piecewise(total_steps=4, milestones=[0.5, 0.75], factor=1) == Piecewise(  # type: ignore[arg-type]
         total_steps=4, milestones=(0.5, 0.75), factor=1.0
@@ -121,12 +148,6 @@ def test_milestones_that_are_no_increasing_fractions_are_refused(milestones: tup
         Piecewise(total_steps=4, milestones=milestones)
 
 
-def test_the_momentum_cannot_drop_below_zero() -> None:
-    with pytest.raises(ValueError, match=r"momentum_drop must be at most momentum \(0\.5\); got 0\.6\."):
-        CycledMomentum(momentum=0.5, momentum_drop=0.6)
-
-
 def test_settings_are_all_fields_but_the_length() -> None:
     assert setting_defaults(Constant) == {}
     assert setting_defaults(Piecewise) == {"milestones": (0.5, 0.75), "factor": 0.1}
-    assert setting_defaults(CycledMomentum) == {"momentum": 0.95, "momentum_drop": 0.1}

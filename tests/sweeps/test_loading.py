@@ -56,6 +56,34 @@ def test_an_arm_searches_its_schedules_own_settings_unless_it_says_otherwise() -
     assert set(study.arms["c"].search) == set()
 
 
+def test_what_all_arms_search_is_no_dimension_of_an_arms_default_search() -> None:
+    shared = {"peak_lr": {"log": [0.01, 1.0]}, "warmup_frac": {"float": [0.0, 0.4]}}
+    study = tiny_study(search=shared)
+    assert list(study.space("cosine").dimensions) == ["peak_lr", "warmup_frac", "final_factor"]
+    assert list(study.space("one_cycle").dimensions) == ["peak_lr", "warmup_frac", "momentum_drop"]
+    assert Study.from_recorded(study.recorded()) == study
+    arms = {
+        **tiny_data()["arms"],
+        "one_cycle": {"schedule": "one_cycle", "search": {"warmup_frac": {"float": [0, 0.5]}}},
+    }
+    found = problems({**tiny_data(), "search": shared, "arms": arms})
+    assert "searched by all arms" in found["arms.one_cycle.search.warmup_frac"]
+
+
+def test_settings_that_only_go_together_are_checked_together() -> None:
+    four = {"knot_fracs": [0, 0.2, 0.8, 1], "knot_factors": [0.1, 1, 1, 0]}
+    options = {"knot_fracs": {"choice": [[0, 0.2, 0.8, 1]]}, "knot_factors": {"choice": [[0.1, 1, 1, 0], [0, 1, 1, 0]]}}
+    arms = {"a": {"schedule": "knots", "settings": four, "search": {}}, "b": {"schedule": "knots", "search": options}}
+    assert tiny_study(arms=arms, control="a").arms["a"].fixed["knot_factors"] == (0.1, 1, 1, 0)
+    arms["a"]["settings"] = {**four, "knot_factors": [0.1, 1, 0], "warmup_frac": 2}
+    arms["b"]["search"] = {**options, "knot_fracs": {"choice": [[0, 0.2, 0.8, 1], [0, 1]]}}
+    assert sorted(problems({**tiny_data(), "arms": arms, "control": "a"})) == [
+        "arms.a.settings.knot_factors",
+        "arms.a.settings.warmup_frac",
+        "arms.b.search.knot_factors",
+    ]
+
+
 def test_numbers_in_scientific_notation_are_numbers(tmp_path: Path) -> None:
     text = yaml.safe_dump(tiny_data()) + "\nsearch: {peak_lr: {log: [1e-3, 1e0]}}\nalpha: 1e-2\n"
     study = load_study(write(tmp_path, text))
@@ -181,6 +209,31 @@ def test_overrides_replace_values_of_the_file() -> None:
 def test_a_malformed_override_is_refused(override: str) -> None:
     with pytest.raises(InputError, match="--set"):
         load_study("quickstart", [override])
+
+
+def test_settings_that_do_nothing_in_a_workload_are_refused() -> None:
+    data = tiny_data()
+    data["workloads"][0] |= {"optimizer": "rprop", "loss": "not.imported:here"}
+    data["arms"]["cosine"]["settings"] = {"label_smoothing": 0.1, "bn_momentum": 0.05}
+    found = problems(data)
+    assert set(found) == {
+        "search.momentum",
+        "search.weight_decay",
+        "arms.cosine.settings.bn_momentum",
+        "arms.one_cycle.momentum_policy",
+        "arms.published.settings.momentum",
+    }
+    assert "does nothing, since torch.optim.Rprop has no weight decay" in found["search.weight_decay"]
+
+
+def test_the_hash_is_that_of_versions_without_the_later_fields_of_a_workload() -> None:
+    """Pinned: studies recorded before there were such fields go on."""
+    assert tiny_study().protocol_hash() == "728945711b743a38e33037689d7c10d8f5489b6b6e7d800f9bf2cabdabcb79ce"
+    for change in ({"optimizer": "adamw"}, {"micro_batch": 50}, {"augmentation": {"flip": True}}):
+        workload = {**tiny_data()["workloads"][0], **change}
+        assert tiny_study(workloads=[workload]).protocol_hash() != tiny_study().protocol_hash()
+    same = {**tiny_data()["workloads"][0], "optimizer": "sgd", "train_samples": None}
+    assert tiny_study(workloads=[same]).protocol_hash() == tiny_study().protocol_hash()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "just words", "3"])
