@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis import wording
+from analysis.enough_seeds import too_few_seeds
 from analysis.record import PLAN, TUNING
 from analysis.speed_wording import about_one, how_fast
 from analysis.statistics import minimum_attainable_p
-from analysis.statistics.power import fewest_seeds_to_reject
-from analysis.statistics.sequential import fewest_blocks
 from analysis.tables.contents import Design
 from analysis.tables.rows import ComparisonRow, PublishedGapRow, SkepticRow, SpeedUpRow
 from analysis.whereabouts import at_budget, capital, joined, where
@@ -85,8 +84,7 @@ def _example(design: Design, group: str, rows: list[ComparisonRow], *, alone: bo
     if group not in {"better", "worse"} and not alone:
         return ""
     row = max(rows, key=lambda candidate: abs(candidate.difference or 0.0))
-    decimals = 1 if (row.ci_high or 0.0) - (row.ci_low or 0.0) >= 0.01 else 2
-    difference, low, high = (wording.points(v, decimals) for v in (row.difference, row.ci_low, row.ci_high))
+    difference, low, high = (wording.points(value) for value in (row.difference, row.ci_low, row.ci_high))
     points = joined(f"{difference} points", where(design, row))
     # Else an interval that excludes 0 would seem to contradict the verdict.
     unadjusted = "unadjusted " if group == "undecided" and design.confirm_until == "planned" else ""
@@ -95,33 +93,23 @@ def _example(design: Design, group: str, rows: list[ComparisonRow], *, alone: bo
 
 def _no_verdict_possible(design: Design, comparisons: Sequence[ComparisonRow]) -> tuple[str, ...]:
     """Say so where no difference, however large, could be significant with these seeds and comparisons."""
-    count = len(comparisons)
     if not any(row.n and row.n_control for row in comparisons):
         return ()
-    strictest = design.alpha / count
     if design.confirm_until == "decided":
-        seeds, needed = design.max_seeds, fewest_blocks(strictest)
-        possible = seeds >= needed
+        said = too_few_seeds(design.max_seeds, len(comparisons), design.alpha, sequential=True)
     else:
         planned = [design.confirm_seeds] if PLAN in design.recorded else []
         seeds = max([*planned, *(min(row.n, row.n_control) for row in comparisons)])
-        needed = fewest_seeds_to_reject(strictest)
         reached = [row.p_minimum for row in comparisons if row.p_minimum is not None]
-        possible = min([*reached, *(minimum_attainable_p(n, n) for n in planned)], default=1.0) < strictest
-    if possible:
-        return ()
-    corrected = f" after the correction for {count} comparisons" if count > 1 else ""
-    fewer = ", or fewer comparisons" if count > 1 else ""
-    return (
-        f"With {seeds} {'seed' if seeds == 1 else 'seeds'} per arm no arm can be found better or worse{corrected}, "
-        f"however large the difference: that takes at least {needed} seeds per arm{fewer}.",
-    )
+        least_p = min([*reached, *(minimum_attainable_p(n, n) for n in planned)], default=1.0)
+        said = too_few_seeds(seeds, len(comparisons), design.alpha, sequential=False, least_p=least_p)
+    return (said,) if said else ()
 
 
 def _with_published_gaps(sentences: list[str], names: Sequence[str], gaps: Sequence[PublishedGapRow]) -> list[str]:
     """Say what the gaps would have been with an untuned baseline: after the only sentence, or in one of its own."""
     by_arm = {name: [g.difference for g in gaps if g.arm == name and g.difference is not None] for name in names}
-    largest = {name: wording.points(max(known), 1) for name, known in by_arm.items() if known}
+    largest = {name: wording.points(max(known)) for name, known in by_arm.items() if known}
     if not largest:
         return sentences
     instead = "ith the control as published instead of tuned the largest gap"

@@ -40,6 +40,7 @@ SEED = "fairsweep.seed"
 OUTCOME = "fairsweep.outcome"  # finished | diverged | failed
 ATTEMPTS = "fairsweep.attempts"  # how often it was started, e.g. "2" after its machine was lost
 HARDWARE = "fairsweep.hardware"  # accelerator or CPU it ran on
+DATA = "fairsweep.data"  # hash of the training data that it used; of a confirm trial also of the test data
 
 # Params of a trial: every setting under its own name (peak_lr, weight_decay, milestones ...), lists in JSON, and these
 # mirrors
@@ -74,6 +75,8 @@ FINAL_VALIDATION = "final/validation_accuracy"
 FINAL_TEST = "final/test_accuracy"  # confirm trials only
 FINAL_TRAIN_LOSS = "final/train_loss"
 FINAL_TRAIN_SECONDS = "final/train_seconds"
+FINAL_EVALUATION_SECONDS = "final/evaluation_seconds"  # beside the seconds of updates
+FINAL_OVERFLOWS = "final/overflows"  # updates that fp16 left out; absent if there were none
 FINAL_UPDATES = "final/updates"  # updates done
 FINAL_TOTAL_UPDATES = "final/total_updates"  # updates of the budget: what the trial is charged
 DIVERGED = "final/diverged"  # 0 or 1

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from analysis.checks import run_checks
+from analysis.divergence import all_diverged
 from analysis.exporting import table_files
 from analysis.figures import draw_figures
 from analysis.headline import headline_sentences, speed_up_sentence
@@ -81,6 +82,8 @@ def build_report(record: StudyRecord) -> Report:
     gaps = published_gap_rows(rules, samples)
     speed_ups, skeptic = speed_up_rows(rules, samples, checks), skeptic_rows(record, samples, checks)
     sentences = (*headline_sentences(design, comparisons, gaps), *speed_up_sentence(design, speed_ups, skeptic))
+    if ruin := all_diverged(record):
+        sentences = (ruin,)
     draws = collect_draws(record)
     across = across_workloads(record, samples, target_runs, comparisons)
     return Report(

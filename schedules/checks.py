@@ -63,21 +63,25 @@ class Number:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number of at least ``low``."""
+    """A whole number of at least ``low`` and, where that is given, at most ``high``."""
 
     low: int
     remedy: str = ""
+    high: int | None = None
 
     @property
     def condition(self) -> str:
-        """Say the lower end."""
-        return f"a whole number >= {self.low}"
+        """Say the ends."""
+        return f"a whole number >= {self.low}" if self.high is None else f"a whole number in [{self.low}, {self.high}]"
 
     def read(self, value: object) -> int:
         """Return the value as an ``int``; booleans and floats are refused, ``3.0`` included."""
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < self.low:
+        if isinstance(value, bool) or not isinstance(value, Integral) or not self._holds(int(value)):
             raise ValueError(self.condition)
         return int(value)
+
+    def _holds(self, number: int) -> bool:
+        return self.low <= number and (self.high is None or number <= self.high)
 
 
 @dataclass(frozen=True)

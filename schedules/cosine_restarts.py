@@ -32,7 +32,7 @@ class CosineRestarts:
 
     Args:
         total_steps: length of the run in updates, >= 1.
-        cycles: number of cycles, >= 1; in a run of fewer updates some have none.
+        cycles: number of cycles, in [1, 10000]; in a run of fewer updates some have none.
         cycle_growth: length of a cycle / length of the one before, >= 1.
         final_factor: factor at the end of the run, and of every cycle, in [0, 1].
 

@@ -30,7 +30,7 @@ class ExpRange:
 
     Args:
         total_steps: length of the run in updates, >= 1.
-        cycles: number of cycles, >= 1.
+        cycles: number of cycles, in [1, 10000].
         initial_div: peak rate / initial rate, >= 1.
         final_range: part of the range between initial and peak rate that is left at the end, in (0, 1].
 

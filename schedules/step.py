@@ -15,7 +15,7 @@ from schedules.protocol import SearchSpace
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": TOTAL_STEPS,
-    "num_drops": Whole(1, remedy="Give how often the rate drops, such as 2."),
+    "num_drops": Whole(1, "Give how often the rate drops, such as 2.", high=10_000),
     "factor": rules.DROP_FACTOR,
 }
 
@@ -30,7 +30,7 @@ class Step:
 
     Args:
         total_steps: length of the run in updates, >= 1.
-        num_drops: number of milestones, >= 1.
+        num_drops: number of milestones, in [1, 10000].
         factor: what the rate is multiplied by at a milestone, in (0, 1].
 
     Raises:

@@ -28,7 +28,7 @@ class Triangular2:
 
     Args:
         total_steps: length of the run in updates, >= 1.
-        cycles: number of cycles, >= 1.
+        cycles: number of cycles, in [1, 10000].
         initial_div: peak rate / initial rate, >= 1.
 
     Raises:

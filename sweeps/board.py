@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sweeps.protocol import Cell, Outcome, Protocol, cells, is_on_rung, planned_trials
+from sweeps.protocol import Cell, Outcome, Protocol, cells, planned_trials, rung_of
 from sweeps.spec import Study
+
+#: Trainings of one length: a cell, and the rung of successive halving or None at the cell's own budget.
+Length = tuple[Cell, int | None]
 
 
 @dataclass
@@ -20,6 +24,7 @@ class Tally:
         tuned: tune trials ended, diverged ones included.
         confirmed: confirm trials ended, diverged ones included.
         diverged: of these, diverged ones.
+        early: confirm trials of an earlier launch that count if the draws that lead now win: draws were added since.
         failed: trials of this launch without a result.
         best: best validation metric so far at the cell's own budget.
     """
@@ -30,6 +35,7 @@ class Tally:
     tuned: int = 0
     confirmed: int = 0
     diverged: int = 0
+    early: int = 0
     failed: int = 0
     best: float | None = None
 
@@ -46,7 +52,7 @@ class Tally:
     @property
     def ended(self) -> int:
         """Return the number of trials with a result."""
-        return self.tuned + self.confirmed
+        return self.tuned + self.confirmed + self.early
 
 
 @dataclass
@@ -59,14 +65,18 @@ class Board:
 
     study: Study
     tallies: dict[tuple[Cell, str], Tally] = field(init=False)
-    _seconds: dict[Cell, list[float]] = field(init=False, default_factory=dict)
+    _seconds: dict[Length, list[float]] = field(init=False, default_factory=dict)
+    _amounts: dict[Length, int] = field(init=False, default_factory=dict)
+    _draws_left: Counter[Length] = field(init=False, default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.tallies = {(cell, arm): Tally() for cell in cells(self.study) for arm in self.study.arms}
         for planned in planned_trials(self.study):
             tally = self.tallies[planned.cell, planned.arm]
+            self._amounts[planned.cell, planned.rung] = planned.budget.amount
             if planned.phase == "tune":
                 tally.draws += planned.trials
+                self._draws_left[planned.cell, planned.rung] += planned.trials
             else:
                 tally.seeds += planned.trials
         for tally in self.tallies.values():
@@ -77,7 +87,7 @@ class Board:
         """Return the sums over cells and arms."""
         total = Tally()
         for tally in self.tallies.values():
-            for name in ("draws", "seeds", "most_seeds", "tuned", "confirmed", "diverged", "failed"):
+            for name in ("draws", "seeds", "most_seeds", "tuned", "confirmed", "early", "diverged", "failed"):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
         return total
 
@@ -92,9 +102,14 @@ class Board:
         found = next((cell for cell, _ in self.tallies if cell.slug == f"{workload}/{budget}"), None)
         if found is None or (found, arm) not in self.tallies:
             return
-        self._count(self.tallies[found, arm], phase, outcome)
+        rung = rung_of(outcome.key)
+        _count(self.tallies[found, arm], phase, rung, outcome)
+        if outcome.kind == "failed":
+            return
+        if phase == "tune":
+            self._draws_left[found, rung] -= 1
         if seconds is not None:
-            self._seconds.setdefault(found, []).append(seconds)
+            self._seconds.setdefault((found, rung), []).append(seconds)
 
     def follow(self, protocol: Protocol) -> None:
         """Count what earlier launches recorded and the protocol has come to, and take over the confirm trials to come.
@@ -106,35 +121,37 @@ class Board:
         for (cell, arm), tally in self.tallies.items():
             winners = protocol.num_winners(cell, arm)
             tally.seeds, tally.most_seeds = (winners * blocks for blocks in protocol.blocks(cell))
+            tally.early = protocol.confirmed_early(cell, arm)
 
     def hours_left(self, slots: int) -> float | None:
         """Estimate the hours left with `slots` trials at a time; None before the first trial has ended.
 
-        Seeds that may be added until a cell is decided do not count.
-
-        A cell without a finished trial is taken to cost in proportion to its budget, at the rate of the longest known.
+        Seeds that may be added until a cell is decided do not count. Trainings of a length of which none has ended are
+        taken to cost in proportion to it, at the rate of the longest known.
         """
         if not self._seconds:
             return None
-        means = {cell: sum(seconds) / len(seconds) for cell, seconds in self._seconds.items()}
-        longest = max(means, key=lambda cell: cell.budget.amount)
-        rate = means[longest] / longest.budget.amount
-        left = sum(
-            max(tally.planned - tally.ended, 0) * means.get(cell, rate * cell.budget.amount)
-            for (cell, _), tally in self.tallies.items()
+        means = {length: sum(seconds) / len(seconds) for length, seconds in self._seconds.items()}
+        longest = max(means, key=lambda length: self._amounts[length])
+        rate = means[longest] / self._amounts[longest]
+        left = self._draws_left.copy()
+        for (cell, _), tally in self.tallies.items():
+            left[cell, None] += tally.seeds - tally.confirmed - tally.early
+        seconds_left = sum(
+            max(trials, 0) * means.get(length, rate * self._amounts[length]) for length, trials in left.items()
         )
-        return left / max(slots, 1) / 3600
+        return seconds_left / max(slots, 1) / 3600
 
-    @staticmethod
-    def _count(tally: Tally, phase: str, outcome: Outcome) -> None:
-        if outcome.kind == "failed":
-            tally.failed += 1
-            return
-        tally.tuned += phase == "tune"
-        tally.confirmed += phase == "confirm"
-        tally.diverged += outcome.kind == "diverged"
-        if phase == "tune" and outcome.validation is not None and not is_on_rung(outcome.key):
-            tally.best = outcome.validation if tally.best is None else max(tally.best, outcome.validation)
+
+def _count(tally: Tally, phase: str, rung: int | None, outcome: Outcome) -> None:
+    if outcome.kind == "failed":
+        tally.failed += 1
+        return
+    tally.tuned += phase == "tune"
+    tally.confirmed += phase == "confirm"
+    tally.diverged += outcome.kind == "diverged"
+    if phase == "tune" and outcome.validation is not None and rung is None:
+        tally.best = outcome.validation if tally.best is None else max(tally.best, outcome.validation)
 
 
 def board_of(study: Study, outcomes: Iterable[Outcome]) -> Board:

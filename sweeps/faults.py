@@ -47,6 +47,24 @@ def fault_of(error: BaseException | None, silent_minutes: float = 0.0) -> Fault:
     return Fault(kind="lost", message=f"{details}\n{_loss(details)}".strip())
 
 
+def unreadable_fault(report: str) -> Fault:
+    """Say what it means that an exception of the trial's code cannot be read back in the launching process.
+
+    An exception whose class takes other arguments than it keeps cannot be unpickled. Ray's own, by which a loss is
+    told, can.
+
+    Args:
+        report: text of the failure, as Ray or Tune wrote it.
+    """
+    _, found, original = report.partition("Original exception:\n")
+    return Fault(kind="broken", message=(original if found else report).strip() or "an exception that cannot be read")
+
+
+def is_unreadable(report: str) -> bool:
+    """Tell whether Ray says in a report that it could not read an exception back."""
+    return "Failed to deserialize exception" in report
+
+
 def _loss(details: str) -> str:
     if "low on memory" in details:
         return "The trial's process was ended because its node ran low on memory."

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from models.data import DataError, load_train
+from models.data import DataError
+from models.data.prepared import data_facts
 from models.training import Progress
 from sweeps.board import Board
 from sweeps.cluster.addresses import ClusterError
@@ -17,6 +18,7 @@ from sweeps.cluster.joining import joined
 from sweeps.cluster.placement import Placement
 from sweeps.errors import InputError
 from sweeps.extending import Change
+from sweeps.imports import check_networks
 from sweeps.places import Places
 from sweeps.protocol import Outcome, Protocol, Trial, cells
 from sweeps.provenance import environment
@@ -170,13 +172,13 @@ def prepared(
         ClusterError: the cluster cannot be used.
         TrackerError: MLflow cannot be reached.
     """
-    check_data(study)
+    facts = {**check_networks(study), **check_data(study)}
     with exclusive(places.spool(study.study), study.study), ExitStack() as cluster:
         recorder = Recorder(study, places, announce=say)
         if not (is_recorded := recorder.is_recorded()):
             cluster.enter_context(joined(target.address, allow_open=target.allow_open))
             placed(cells(study), study.resources, {}, say)
-        recorder.open(environment())
+        recorder.open({**environment(), **facts})
         launch, limit_seconds = None, STOP_SECONDS
         try:
             outcomes = recorder.outcomes()
@@ -229,17 +231,24 @@ def _responsive() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def check_data(study: Study) -> None:
+def check_data(study: Study) -> dict[str, str]:
     """Load the training part of every workload once, so that a missing data set is found before anything starts.
+
+    Returns:
+        What is worth recording of the data, by ``data.WORKLOAD.FACT``; see `data_facts`.
 
     Raises:
         InputError: a data set cannot be read.
     """
+    found: dict[str, str] = {}
     for index, workload in enumerate(study.workloads):
         try:
-            load_train(workload.dataset, workload.data_root)
+            facts = data_facts(workload)
         except DataError as error:
-            raise InputError(f"workloads[{index}] {workload.name}: {error}") from error
+            lines = str(error).splitlines()
+            raise InputError("\n".join(f"workloads[{index}] {workload.name}: {line}" for line in lines)) from error
+        found |= {f"data.{workload.name}.{name}": text for name, text in facts.items()}
+    return found
 
 
 def _ignore_start(trial: Trial) -> None:

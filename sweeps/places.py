@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.errors import InputError
+
 
 def is_served(tracking_uri: str) -> bool:
     """Tell whether a store is behind a server already, as opposed to a database on this machine."""
@@ -42,9 +44,19 @@ class Places:
 
     @property
     def is_new(self) -> bool:
-        """Tell whether the store is a SQLite file that no launch has made yet."""
+        """Tell whether the store is a SQLite file that no launch has made yet.
+
+        Raises:
+            InputError: its folder cannot be read.
+        """
         file = self.tracking_uri.removeprefix("sqlite:///")
-        return file != self.tracking_uri and not Path(file).exists()
+        try:
+            return file != self.tracking_uri and not Path(file).exists()
+        except PermissionError:
+            raise InputError(
+                f"the folder of the store must be one that you can read; got {Path(file).parent}. Set FAIRSWEEP_HOME "
+                "to a folder of your own."
+            ) from None
 
     def spool(self, study: str) -> Path:
         """Return the folder for results of `study` that MLflow has not taken yet."""
@@ -53,6 +65,10 @@ class Places:
     def report(self, study: str) -> Path:
         """Return the folder for the report on `study`."""
         return self.home / "reports" / study
+
+    def range_test(self, study: str) -> Path:
+        """Return the folder for the range tests of `study`."""
+        return self.home / "range-tests" / study
 
     def checkpoints(self, study: str) -> Path:
         """Return the folder for the state of `study`'s long trials; of use to other nodes only where they share it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from analysis.enough_seeds import too_few_seeds
 from models.training import train
 from models.workload import Budget, Workload
 from sweeps.protocol import Cell, Planned, Protocol, cells, planned_trials
@@ -76,6 +77,19 @@ def balance_note(study: Study) -> str:
     if study.tuning.sampler != "sobol" or draws == below:
         return ""
     return f"Sobol points balance best at powers of two: {below} or {above} draws rather than {draws}."
+
+
+def verdict_note(study: Study) -> str:
+    """Say so where no verdict of better or worse is possible with these seeds; empty where one is."""
+    confirm = study.confirm
+    decided = confirm.until == "decided"
+    seeds = confirm.max_seeds if decided else confirm.seeds
+    return too_few_seeds(seeds, study.num_comparisons, study.alpha, sequential=decided)
+
+
+def untimed_because(study: Study) -> str:
+    """Say why this machine cannot measure how long trainings of a study take; empty where it can, given the data."""
+    return "trials use a GPU, and torch finds none" if study.resources.gpu and not torch.cuda.is_available() else ""
 
 
 def _updates(workload: Workload, budget: Budget) -> int:

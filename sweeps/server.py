@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps import lifeline
 from sweeps.access import THIS_MACHINE, Access
 from sweeps.errors import FairsweepError
 from sweeps.places import is_served
@@ -77,6 +78,8 @@ class Server:
             # Also reached by a second Ctrl-C, and for workers that outlived the process that started them.
             _signal_group(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            if self.process.stdin:
+                self.process.stdin.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -103,7 +106,7 @@ def serve(
     """Serve a store inside a ``with`` block.
 
     The server gets a process group of its own, so that a Ctrl-C reaches the caller only; leaving the block,
-    in whatever way, ends that group and nothing else.
+    in whatever way, ends that group and nothing else, and so does the death of this process.
 
     Args:
         store_uri: Store of the runs, such as ``sqlite:///study.db``; artifacts are read where the runs say.
@@ -133,7 +136,8 @@ def serve(
 
 def _launch(store_uri: str, access: Access, *, log_path: Path) -> Server:
     port = _free_port(access)
-    command = [sys.executable, "-m", "mlflow", "server", "--host", access.host, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-P", lifeline.__file__]  # ends the server also where this process is killed
+    command += [sys.executable, "-m", "mlflow", "server", "--host", access.host, "--port", str(port), "--workers", "1"]
     # What is recorded through this server stays beside its log, wherever the server is started next.
     command += ["--artifacts-destination", str(log_path.parent / "artifacts")]
     if access.password:
@@ -145,7 +149,7 @@ def _launch(store_uri: str, access: Access, *, log_path: Path) -> Server:
     with log_path.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - the command is ours, without a shell
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,

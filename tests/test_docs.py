@@ -6,17 +6,21 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
+import yaml
 
 from analysis.report import SCHEMA_VERSION
 from analysis.schema import report_schema
 from models.data import DATASETS
-from models.networks import NETWORKS
-from schedules import MOMENTUM, SCHEDULES
+from models.networks import NETWORKS, check_network, network_setting_defaults
+from models.networks.options import COMMON_SETTINGS
+from schedules import MOMENTUM, PRESETS, SCHEDULES
+from schedules.warmup import WARMUP_SETTINGS
 from sweeps.cli.app import app
 from sweeps.loading import study_schema
 
@@ -25,6 +29,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 CLI: Any = typer.main.get_command(app)
 STUDY_SECTIONS = {
     "Workloads": "Workload",
+    "Augmentation": "Augmentation",
     "Budgets": "Budgets",
     "Arms": "Arm",
     "Tuning": "Tuning",
@@ -68,7 +73,13 @@ def anchors(page: Path) -> set[str]:
 def numbers(dimension: Mapping[str, Any]) -> Iterator[str]:
     for values in dimension.values():
         for value in values:
-            yield f"[{', '.join(f'{v:g}' for v in value)}]" if isinstance(value, list) else f"{value:g}"
+            yield as_written(value)
+
+
+def as_written(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(as_written, value))}]"
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def test_every_command_has_a_section_and_every_section_is_a_command() -> None:
@@ -133,8 +144,25 @@ def test_the_readme_has_a_row_for_every_entry_and_its_default_search(heading: st
             assert [number for number in numbers(dimension) if number not in search_cell] == []
 
 
+def test_the_readme_has_a_row_for_every_preset_with_its_schedule_and_settings() -> None:
+    documented = rows(sections(read("README.md"))["Presets"])
+    assert set(documented) == set(PRESETS)
+    for name, preset in PRESETS.items():
+        _, _, schedule, settings, *_ = documented[name].split("|")
+        assert schedule.strip() == f"`{preset.schedule}`"
+        written = ", ".join(f"`{setting}` {as_written(value)}" for setting, value in preset.settings.items())
+        assert settings.strip() == written
+
+
 def test_the_keys_of_a_study_are_documented_with_their_defaults() -> None:
     assert_documented(sections(read("docs/study-file.md"))["Top level"], study_schema()["properties"])
+
+
+def test_the_settings_of_a_warm_up_are_documented_with_their_defaults() -> None:
+    table = rows(sections(read("docs/study-file.md"))["Warm-up"])
+    assert {name: line.split("|")[2].strip(" `") for name, line in table.items()} == {
+        name: f"{default:g}" if isinstance(default, float) else default for name, default in WARMUP_SETTINGS.items()
+    }
 
 
 @pytest.mark.parametrize(("heading", "part"), STUDY_SECTIONS.items())
@@ -161,6 +189,32 @@ def test_the_data_sets_and_networks_that_a_study_may_name_are_listed() -> None:
     table = rows(sections(read("docs/study-file.md"))["Workloads"])
     assert set(re.findall(r"`(\w+)`", table["dataset"].split("|")[2])) == set(DATASETS)
     assert set(re.findall(r"`(\w+)`", table["network"].split("|")[2])) == set(NETWORKS)
+
+
+def test_the_settings_of_every_network_are_documented_with_their_defaults() -> None:
+    page = sections(read("docs/workloads.md"))
+    assert set(rows(page["Settings that every network has"])) == set(COMMON_SETTINGS)
+    table = rows(page["Networks"])
+    assert set(table) == set(NETWORKS)
+    for name, line in table.items():
+        own = {key: value for key, value in network_setting_defaults(name).items() if key not in COMMON_SETTINGS}
+        written = {key: f"`{value}`" if isinstance(value, str) else json.dumps(value) for key, value in own.items()}
+        assert dict(re.findall(r"`(\w+)` \(([^)]+)\)", line)) == written
+
+
+def test_the_networks_of_the_publications_have_the_numbers_of_parameters_that_are_listed() -> None:
+    lines = [line for line in sections(read("docs/workloads.md"))["Networks"].splitlines() if "| `" in line[2:]]
+    listed = [line for line in lines if not line.startswith(("| `", "| known as"))]
+    assert len(listed) == 14
+    for _, known_as, network, settings, parameters, _ in (line.split("|") for line in listed):
+        name, given = network.strip(" `"), settings.strip(" `")
+        if name.startswith("timm:") and not find_spec("timm"):
+            continue
+        shape, classes = ((3, 224, 224), 1000) if "1000 classes" in parameters else ((3, 32, 32), 10)
+        facts = check_network(
+            name, (28, 28) if name == "lenet" else shape, classes, {} if given == "none" else yaml.safe_load(given)
+        )
+        assert f"{facts.num_parameters:,}" in parameters.partition(" (")[0].strip().split("; "), known_as
 
 
 def test_every_field_of_the_report_is_documented() -> None:

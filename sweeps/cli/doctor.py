@@ -76,7 +76,8 @@ def _findings(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding(name="cpu", text=f"{os.cpu_count()} cores")
     yield _gpus()
     places = Places.from_environment(environment)
-    yield _home(places.home)
+    yield _writable("home", places.home, "FAIRSWEEP_HOME")
+    yield _decoded_images(environment)
     yield from _store(places)
     yield _data(environment)
     yield _room_for_ray(environment)
@@ -109,18 +110,23 @@ def _gpus() -> Finding:
     return Finding(name="gpu", text=", ".join(names))
 
 
-def _home(folder: Path) -> Finding:
+def _decoded_images(environment: Mapping[str, str]) -> Finding:
+    from models.data.cache import CACHE_VARIABLE, cache_folder  # noqa: PLC0415
+
+    return _writable("decoded images", cache_folder(environment), CACHE_VARIABLE)
+
+
+def _writable(name: str, folder: Path, variable: str) -> Finding:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".doctor"
         probe.write_text("x", encoding="utf-8")
         probe.unlink()
     except OSError as error:
-        text = f"{folder} is not writable: {error.strerror}; set FAIRSWEEP_HOME"
-        return Finding(name="home", text=text, ok=False)
+        return Finding(name=name, text=f"{folder} is not writable: {error.strerror}; set {variable}", ok=False)
     free = shutil.disk_usage(folder).free / 2**30
-    advice = "" if free > 1 else "; make room, or set FAIRSWEEP_HOME"
-    return Finding(name="home", text=f"{folder} ({free:.0f} GiB free{advice})", ok=free > 1)
+    advice = "" if free > 1 else f"; make room, or set {variable}"
+    return Finding(name=name, text=f"{folder} ({free:.0f} GiB free{advice})", ok=free > 1)
 
 
 def _store(places: Places) -> Iterator[Finding]:

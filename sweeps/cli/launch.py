@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from sweeps.board import Board, board_of
@@ -19,8 +19,8 @@ from sweeps.cli.progress import Watch, showing
 from sweeps.cli.remote import ADDRESS_VARIABLE, LaunchOptions, refuse_job_options, submit
 from sweeps.cli.verdict import print_report
 from sweeps.cluster.addresses import check_address, is_jobs_address
-from sweeps.errors import FairsweepError
-from sweeps.extending import extends, refusal, shown
+from sweeps.errors import FairsweepError, InputError
+from sweeps.extending import shown
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.submission import Submission, received
 from sweeps.loading import load_study
@@ -98,6 +98,8 @@ def launch(  # noqa: PLR0913, PLR0917 (its signature is the command line)
     loaded = load_study(study, overrides or ())
     if is_jobs_address(address):
         submit(loaded, how, os.environ.get("MLFLOW_TRACKING_URI"))
+        if not follow:
+            _note_verdicts(loaded)
         return
     refuse_job_options(how)
     check_address(address)
@@ -140,6 +142,8 @@ def _run(loaded: Study, how: LaunchOptions, go_on: str) -> None:
             out.print(f"Study {loaded.study}: {planned} trials.", soft_wrap=True)
         for change in running.extension:
             out.print(f"Extended: {change}.", soft_wrap=True, markup=False)
+        if running.placement is not None:
+            _note_verdicts(loaded)
         for note in running.notes:
             _say(note)
         slots = running.placement.limit(how.max_concurrent) if running.placement else 1
@@ -160,6 +164,14 @@ def _say(line: str) -> None:
     err.print(line, soft_wrap=True, markup=False)
 
 
+def _note_verdicts(study: Study) -> None:
+    """Say so where no verdict of better or worse is possible, however the trials end."""
+    from sweeps.planning import verdict_note  # noqa: PLC0415
+
+    if note := verdict_note(study):
+        err.print(f"note: {note}", soft_wrap=True, markup=False)
+
+
 def _finish(running: Launch, study: Study, places: Places) -> None:
     """Say how a launch ended, and report on the study."""
     errors = [failure.error for failure in running.failures]
@@ -169,19 +181,21 @@ def _finish(running: Launch, study: Study, places: Places) -> None:
         err.print("The tracebacks are in MLflow (fairsweep ui); launch again to re-run what failed.", soft_wrap=True)
     if running.halted:
         _say(f"Ended early: {running.halted}")
+    host = socket.gethostname() if received(os.environ) else ""
+    on = f" of {host}" if host else ""
     if running.undelivered:
         raise FairsweepError(
-            f"{running.undelivered} results wait in {places.spool(study.study)} because MLflow at "
+            f"{running.undelivered} results wait in {places.spool(study.study)}{on} because MLflow at "
             f"{without_credentials(places.tracking_uri)} does not take them. Nothing is lost: launch again when it "
             "does, and they are delivered first."
         )
     try:
-        print_report(places, study.study, places.report(study.study))
+        comparable = print_report(places, study.study, places.report(study.study), host=host)
     except FairsweepError as error:
         raise FairsweepError(
             f"{error}\nAll trials that ended are safe; write the report later with: fairsweep report {study.study}"
         ) from error
-    if errors or running.halted:
+    if errors or running.halted or not comparable:
         raise typer.Exit(1)
 
 
@@ -199,17 +213,21 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     """Show what a study would run and what is done already. Runs only a short calibration."""
     loaded = load_study(study, overrides or ())
     with err.status("measuring how fast this machine trains ..."):
-        from sweeps.launching import check_data  # noqa: PLC0415
-        from sweeps.planning import balance_note, cell_hours, cell_plans  # noqa: PLC0415
+        from sweeps.imports import check_networks, imported  # noqa: PLC0415
+        from sweeps.planning import balance_note, cell_hours, cell_plans, untimed_because, verdict_note  # noqa: PLC0415
 
-        check_data(loaded)
-        plans = cell_plans(loaded)
-        hours = cell_hours(loaded, plans)
+        check_networks(loaded)
+        missing = _missing_data(loaded)
+        untimed = untimed_because(loaded) or ("its data is missing" if missing else "")
         done = _done(loaded)
+        plans = cell_plans(loaded)
+        hours = {} if untimed else cell_hours(loaded, plans)
         ended = Counter({cell: 0 for cell, _ in done.tallies})
         for (cell, _), tally in done.tallies.items():
             ended[cell] += tally.ended
     _print_arms(loaded)
+    for each in imported(loaded):
+        out.print(f"Imports {each.name} from {each.where}.", soft_wrap=True, markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("cell", "tune", "confirm", "updates each", "updates", "done"):
         table.add_column(name, justify="left" if name == "cell" else "right")
@@ -221,22 +239,39 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     out.print(table)
     total, updates = done.total, sum(p.updates for p in plans)
     slots = _slots(loaded)
-    left = sum(hours[p.cell] * max(1 - ended[p.cell] / p.trials, 0.0) for p in plans)
+    left = {p.cell: max(1 - ended[p.cell] / p.trials, 0.0) for p in plans}
+    hours_left = sum(hours.get(cell, 0.0) * part for cell, part in left.items())
     planned = at_least_and_most(total.planned, total.most_planned)
-    time_left = (
-        f"About {duration(left)} of training left, {duration(left / slots)} with {slots} trials at a time on this "
-        "machine."
-        if left
-        else "Nothing is left to run."
-    )
+    if not any(left.values()):
+        time_left = "Nothing is left to run."
+    elif untimed:
+        time_left = f"How long that takes cannot be measured here: {untimed}."
+    else:
+        time_left = (
+            f"About {duration(hours_left)} of training left, {duration(hours_left / slots)} with {slots} trials at a "
+            "time on this machine."
+        )
     at_least = "at least " if total.most_planned > total.planned else ""
     out.print(
         f"\n{planned} trials, {at_least}{amount(updates)} updates; {total.ended} trials are done. {time_left}",
         soft_wrap=True,
     )
-    if note := balance_note(loaded):
+    for note in filter(None, (balance_note(loaded), verdict_note(loaded))):
         out.print(note, style="dim", soft_wrap=True, markup=False)
+    if missing:
+        err.print(f"note: launch would refuse this for now: {missing}", soft_wrap=True, markup=False)
     out.print(f"Run it with: {_command('launch', study, overrides)}", style="dim", soft_wrap=True, markup=False)
+
+
+def _missing_data(study: Study) -> str:
+    """Say which data of a study cannot be read here; empty where all can."""
+    from sweeps.launching import check_data  # noqa: PLC0415
+
+    try:
+        check_data(study)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _command(name: str, study: str, overrides: list[str] | None, how: LaunchOptions | None = None) -> str:
@@ -250,25 +285,26 @@ def _command(name: str, study: str, overrides: list[str] | None, how: LaunchOpti
 
 
 def _done(study: Study) -> Board:
-    """Return the board of what is recorded, and say what an edit would change; an empty board where nothing is."""
-    from sweeps.recording import connect, recorded_changes, recorded_outcomes  # noqa: PLC0415
+    """Return the board of what is recorded, and say what an edit would add; an empty board where nothing is.
 
-    board, places = Board(study), Places.from_environment()
+    Raises:
+        InputError: launch would refuse the edit.
+    """
+    from sweeps.recording import connect, recorded_outcomes, refuse_other_rules  # noqa: PLC0415
+
+    places = Places.from_environment()
     if places.is_new:
-        return board
+        return Board(study)
     client = connect(places)
-    outcomes = recorded_outcomes(client, study.study)
-    found = recorded_changes(client, study) if outcomes else ()
-    if not extends(found):
-        err.print(
-            f"[yellow]warning:[/] launch will refuse this: {escape(refusal(study.study, found))}\n", soft_wrap=True
-        )
-        return board
+    try:
+        found = refuse_other_rules(client, study)
+    except InputError as error:
+        raise InputError(f"launch would refuse this: {error}") from error
     if found:
         out.print(
             f"This extends the recorded study; what is done counts:\n{shown(found)}\n", soft_wrap=True, markup=False
         )
-    return board_of(study, outcomes)
+    return board_of(study, recorded_outcomes(client, study.study))
 
 
 def _seeds(study: Study) -> str:

@@ -236,16 +236,27 @@ def ui(
 
 
 def _print_links(base_url: str, studies: list[tuple[str, str, Study, Run | None]], browser: bool) -> None:
-    from sweeps.recording import views_of  # noqa: PLC0415
-    from sweeps.views import COMPARISON, report_url, view_url  # noqa: PLC0415
+    from sweeps.views import COMPARISON, view_url  # noqa: PLC0415
 
-    for name, experiment_id, study, run in studies:
-        out.print(f"\n[bold]{name}[/]")
-        for view in views_of(study):
-            out.print(f"{view.title}:", markup=False)
-            out.print(f"  {view_url(base_url, experiment_id, view.key)}", soft_wrap=True, markup=False)
-        if run is not None:
-            out.print("Report:")
-            out.print(f"  {report_url(base_url, experiment_id, str(run.info.run_id))}", soft_wrap=True, markup=False)
+    comparisons = [view_url(base_url, experiment_id, COMPARISON) for _, experiment_id, _, _ in studies]
+    if len(studies) == 1:
+        _print_all_links(base_url, *studies[0])
+    else:
+        for (name, *_), url in zip(studies, comparisons, strict=True):
+            out.print(f"{name}:\n  {url}", soft_wrap=True, markup=False)
+        out.print("Search, cells and report of one of them:  fairsweep ui NAME", style="dim")
     if browser:
-        webbrowser.open(view_url(base_url, studies[0][1], COMPARISON))
+        webbrowser.open(comparisons[0])
+
+
+def _print_all_links(base_url: str, name: str, experiment_id: str, study: Study, run: Run | None) -> None:
+    from sweeps.recording import views_of  # noqa: PLC0415
+    from sweeps.views import report_url, view_url  # noqa: PLC0415
+
+    out.print(f"\n[bold]{name}[/]")
+    for view in views_of(study):
+        out.print(f"{view.title}:", markup=False)
+        out.print(f"  {view_url(base_url, experiment_id, view.key)}", soft_wrap=True, markup=False)
+    if run is not None:
+        out.print("Report:")
+        out.print(f"  {report_url(base_url, experiment_id, str(run.info.run_id))}", soft_wrap=True, markup=False)

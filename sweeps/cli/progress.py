@@ -123,7 +123,7 @@ def tally_table(board: Board, shown: list[Cell]) -> Table:
 def _numbers(tally: Tally) -> tuple[str, ...]:
     return (
         f"{tally.tuned}/{tally.draws}" if tally.draws else "–",
-        f"{tally.confirmed}/{at_least_and_most(tally.seeds, tally.most_seeds)}",
+        f"{tally.confirmed + tally.early}/{at_least_and_most(tally.seeds, tally.most_seeds)}",
         str(tally.diverged or "–"),
         f"[red]{tally.failed}[/]" if tally.failed else "–",
         "–" if tally.best is None else f"{tally.best:.4f}",

@@ -8,19 +8,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from sweeps.cli.console import duration, err, out
 from sweeps.errors import FairsweepError, InputError
 from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, Code, code_in, write_archive
 from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
-from sweeps.jobs.names import Job, find_job, jobs_of, next_name
+from sweeps.jobs.endings import last_words, own_lines, rays_reason, remedy
+from sweeps.jobs.names import Job, find_job, jobs_of, next_name, refused_since
 from sweeps.jobs.submission import VARIABLE, Submission
+from sweeps.places import Places
 from sweeps.provenance import machine
 from sweeps.spec import Study
 
@@ -84,6 +88,8 @@ def submit(study: Study, how: LaunchOptions, tracking_uri_here: str | None) -> N
     url = jobs_url(how.address)
     uri = tracking_uri_for(how.tracking_uri, tracking_uri_here)
     check_data_roots(study, [Path.home(), Path.cwd()], how.data_on_cluster)
+    if uri and uri == tracking_uri_here:
+        _refuse_what_is_refused_there(study)
     code = code_in(how.code) if how.code else None
     note = Submission(
         study=study.study,
@@ -109,6 +115,17 @@ def submit(study: Study, how: LaunchOptions, tracking_uri_here: str | None) -> N
         _follow(jobs, job)
     else:
         _await_opening(jobs, job, how.address)
+
+
+def _refuse_what_is_refused_there(study: Study) -> None:
+    """Refuse an edit that the launch over there would refuse, where its record can be read from here.
+
+    Where it cannot, the launch says so itself.
+    """
+    from sweeps.recording import TrackerError, connect, refuse_other_rules  # noqa: PLC0415 (MLflow takes seconds)
+
+    with err.status("asking MLflow ..."), suppress(TrackerError):
+        refuse_other_rules(connect(Places.from_environment()), study)
 
 
 def _entry_command(how: LaunchOptions) -> str:
@@ -140,36 +157,32 @@ def _await_opening(jobs: Jobs, job: Job, address: str) -> None:
     except KeyboardInterrupt:
         pass
     if not said and not job.is_active and job.state != "SUCCEEDED":
-        _show_end(job, own_lines(jobs.log(job.name)))
+        _show_end(job, own_lines(jobs.log(job.name)), shown=False)
     out.print(said[0] if said else "It has not begun yet; its log will say when.", soft_wrap=True, markup=False)
     for label, command in (("Look at", "status"), ("Follow", "logs -f"), ("Stop", "stop")):
         words = [*command.split(), job.name.study, "--address", address]
         out.print(f"{label} it:  {shlex.join(['fairsweep', *words])}", style="dim", soft_wrap=True, markup=False)
 
 
-def own_lines(log: str) -> list[str]:
-    """Return what the launch itself wrote: a log without Ray's words before it."""
-    lines = log.splitlines()
-    begins = [i for i, line in enumerate(lines) if line.startswith("Running entrypoint for job ")]
-    return lines[begins[0] + 1 :] if begins else lines
+def _show_end(job: Job, lines: Sequence[str], *, shown: bool) -> None:
+    """Say how a job ended that did not succeed, and exit as it did.
 
-
-def _show_end(job: Job, lines: Sequence[str]) -> None:
-    """Say how a job ended that did not succeed, and exit as it did."""
-    for line in lines[-20:]:
-        err.print(line, soft_wrap=True, markup=False)
+    Args:
+        job: as it ended.
+        lines: what the launch itself wrote.
+        shown: the user has seen them.
+    """
     if job.state == "STOPPED":
         err.print(f"Job {job.submission_id} was stopped.", soft_wrap=True)
         raise typer.Exit(130)
-    text = "\n".join(lines)
-    remedy = ""
-    if re.search(r"No module named '?sweeps|python: (command )?not found|can't open file", text):
-        remedy = (
-            " fairsweep must be installed on the cluster's nodes, in the Python that `python` means there: use an "
-            "image with it, or install it before ray start."
-        )
-    reason = "" if lines else f": {(job.message.strip().splitlines() or ['no reason given'])[-1][:300]}"
-    err.print(f"[bold red]error:[/] job {job.submission_id} failed{reason}.{remedy}", soft_wrap=True, highlight=False)
+    if lines:
+        for line in () if shown else last_words(lines):
+            err.print(line, soft_wrap=True, markup=False)
+        code = "" if job.exit_code is None else f" with exit code {job.exit_code}"
+        err.print(" ".join([f"Job {job.submission_id} failed{code}.", remedy(lines)]).strip(), soft_wrap=True)
+    else:
+        reason = f"job {job.submission_id} did not run: {rays_reason(job.message)}."
+        err.print(f"[bold red]error:[/] {escape(reason)}", soft_wrap=True, highlight=False)
     raise typer.Exit(job.exit_code if job.exit_code in {1, 2} else 1)
 
 
@@ -179,11 +192,12 @@ def _follow(jobs: Jobs, job: Job) -> None:
         for piece in jobs.follow(job.name):
             out.out(piece, end="", highlight=False)
     except KeyboardInterrupt:
-        err.print(f"\nNo longer followed; the job goes on. Stop it with: fairsweep stop {job.name.study}")
+        command = shlex.join(["fairsweep", "stop", job.name.study, "--address", jobs.url])
+        err.print(f"\nNo longer followed; the job goes on. Stop it with: {command}", soft_wrap=True)
         raise typer.Exit(130) from None
     ended = jobs.get(job.name)
     if ended.state != "SUCCEEDED":
-        _show_end(ended, [])
+        _show_end(ended, own_lines(jobs.log(job.name)), shown=True)
 
 
 def logs(
@@ -244,9 +258,14 @@ def print_jobs(address: str, study: str | None) -> bool:
     out.print(f"Job {job.submission_id}: {job.state.lower()}{since}.", soft_wrap=True, markup=False)
     lines = [line for line in own_lines(jobs.log(job.name)) if line.strip()]
     progress = [line for line in lines if re.match(r"\d\d:\d\d:\d\d  ", line)]
-    last = progress or lines if job.is_active else lines if job.state == "FAILED" else []
-    if last:
-        out.print(last[-1], soft_wrap=True, markup=False)
+    if job.is_active:
+        said = (progress or lines)[-1:]
+    else:
+        said = last_words(lines) or [f"{rays_reason(job.message)}."] if job.state == "FAILED" else []
+    for line in said:
+        out.print(line, soft_wrap=True, markup=False)
+    if later := refused_since(job, known):
+        out.print(f"Submitted later and refused: {later.submission_id}.", style="dim", soft_wrap=True, markup=False)
     return True
 
 

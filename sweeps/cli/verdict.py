@@ -13,7 +13,7 @@ from rich.table import Table
 
 from sweeps.cli.console import err, out
 from sweeps.errors import FairsweepError, InputError
-from sweeps.places import Places, without_credentials
+from sweeps.places import Places, is_served, without_credentials
 
 if TYPE_CHECKING:
     from analysis.record import StudyRecord
@@ -53,7 +53,8 @@ def print_table_report(table: Path, curves: Path | None, options: TableOptions, 
             raise InputError(str(error)) from error
         except OSError as error:
             raise InputError(f"the report cannot be written to {folder}: {error.strerror or error}.") from error
-    _print_verdicts(report, files.html)
+    _print_verdicts(report)
+    _print_whereabouts(files.html)
 
 
 def read_recorded(places: Places, study: str, argument: str) -> StudyRecord:
@@ -99,8 +100,17 @@ def _what_is_here(name: str) -> str:
     return "There is no file or folder of that name"
 
 
-def print_report(places: Places, study: str, folder: Path) -> None:
+def print_report(places: Places, study: str, folder: Path, *, host: str = "") -> bool:
     """Write the report of a recorded study to `folder` and into MLflow, and print its verdicts.
+
+    Args:
+        places: where studies are recorded.
+        study: its name.
+        folder: where to write the report.
+        host: name of this machine, where the user sits at another one.
+
+    Returns:
+        whether there is anything to compare: not every trial diverged.
 
     Raises:
         InputError: the study is not recorded, or `folder` cannot be written.
@@ -108,6 +118,7 @@ def print_report(places: Places, study: str, folder: Path) -> None:
     """
     with err.status("reading the record and writing the report ..."):
         # These take seconds to import, which other commands should not cost.
+        from analysis.divergence import all_diverged  # noqa: PLC0415
         from analysis.report import build_report, write_report  # noqa: PLC0415
         from sweeps.recording import record_report  # noqa: PLC0415
 
@@ -118,11 +129,25 @@ def print_report(places: Places, study: str, folder: Path) -> None:
         except OSError as error:
             raise InputError(f"the report cannot be written to {folder}: {error.strerror or error}.") from error
         record_report(places, study, files.by_name(folder), report.headline)
-    _print_verdicts(report, files.html)
-    out.print(f"Look at the runs:  fairsweep ui {study}", soft_wrap=True, markup=False)
+    if ruin := all_diverged(record):
+        out.print(ruin, markup=False)
+    else:
+        _print_verdicts(report)
+    _print_whereabouts(files.html, host)
+    if not host:
+        out.print(f"Look at the runs:  fairsweep ui {study}", soft_wrap=True, markup=False)
+    elif is_served(places.tracking_uri):
+        words = f"Have it on your machine:  fairsweep report {study}, with MLFLOW_TRACKING_URI as it is there."
+        out.print(words, soft_wrap=True, markup=False)
+    return not ruin
 
 
-def _print_verdicts(report: Report, html: Path) -> None:
+def _print_whereabouts(html: Path, host: str = "") -> None:
+    where = f"Report, on {host}:  {html}" if host else f"Report:  {shown_path(html)}"
+    out.print(f"\n{where}", soft_wrap=True, markup=False)
+
+
+def _print_verdicts(report: Report) -> None:
     from analysis.rendering.check_groups import lines as check_lines  # noqa: PLC0415
     from analysis.report import verdict_rows  # noqa: PLC0415
 
@@ -133,7 +158,6 @@ def _print_verdicts(report: Report, html: Path) -> None:
         out.print(f"{word}{escape(text)}")
     for sentence in report.sentences:
         out.print(sentence, markup=False)
-    out.print(f"\nReport:  {shown_path(html)}", soft_wrap=True, markup=False)
 
 
 def _verdict_table(rows: Sequence[VerdictRow], design: Design) -> Table:

@@ -7,7 +7,13 @@ from sweeps.places import without_credentials
 
 
 class ClusterError(FairsweepError):
-    """The Ray cluster cannot be reached, or has not what a trial needs."""
+    """The Ray cluster cannot be reached or used."""
+
+
+class NoRoomError(ClusterError):
+    """The study asks for what no node of the cluster has: as good as a mistake in the study file."""
+
+    exit_code = InputError.exit_code
 
 
 def check_address(address: str) -> None:
@@ -30,4 +36,4 @@ def is_jobs_address(address: str) -> bool:
 
 def _is_host_and_port(address: str) -> bool:
     host, colon, port = address.rpartition(":")
-    return bool(host and colon) and "/" not in address and port.isdecimal()
+    return bool(host and colon) and "/" not in address and port.isdecimal() and 0 < int(port) < 65536

@@ -71,10 +71,8 @@ def joined(address: str, *, allow_open: bool = False) -> Iterator[None]:
         dashboard = _connect(address, temporary, allow_open=allow_open)
         if not allow_open:
             _refuse_open_cluster(address, dashboard)
-    except BaseException as error:  # Ctrl-C while Ray starts included
+    except BaseException:  # Ctrl-C while Ray starts included
         _leave(temporary)
-        if isinstance(error, Exception):  # Ray raises bare ones too
-            raise ClusterError(_why_not(address, error)) from error
         raise
     try:
         if threading.current_thread() is threading.main_thread():
@@ -97,7 +95,10 @@ def _own_folder() -> _Folder:
     """Make a folder for what Ray writes, marked as in use until this process closes the mark or ends."""
     remove_leftovers(Path(tempfile.gettempdir()))
     # A short path of its own: those of Ray's sockets must stay under 108 bytes.
-    path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    try:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    except OSError as error:
+        raise ClusterError(f"Ray needs a folder in {tempfile.gettempdir()}: {error.strerror}.") from error
     mark = os.open(path / _IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(mark, fcntl.LOCK_EX)
     return _Folder(path=path, mark=mark)
@@ -115,7 +116,8 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
             os.environ["RAY_AUTH_TOKEN"] = own_token()  # Ray insists on one, and an open cluster takes any
         if address != "auto":
             _check_head(address, allow_open=allow_open)
-        return ray.init(address=address, **common).dashboard_url or None
+        with _saying_why_not(address):
+            return ray.init(address=address, **common).dashboard_url or None
     if os.environ["RAY_AUTH_MODE"] != "token" and not allow_open:
         raise ClusterError(
             f"RAY_AUTH_MODE must be token or unset; got {os.environ['RAY_AUTH_MODE']!r}. A Ray cluster without "
@@ -124,7 +126,7 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
     # A token of its own, in the environment of our processes only. Ray would write one to the home folder, for all to
     # read; and a token that opens another cluster has no business here.
     os.environ["RAY_AUTH_TOKEN"] = own_token()
-    with _loopback_only():
+    with _saying_why_not("local"), _loopback_only():
         # Ray opens its folder to everyone, so it stands in one that is ours alone.
         ray.init(address="local", include_dashboard=False, _temp_dir=str(temporary.path / "ray"), **common)
     return None
@@ -188,10 +190,17 @@ def _refuse_open_cluster(address: str, dashboard: str | None) -> None:
         )
 
 
-def _why_not(address: str, error: BaseException) -> str:
+@contextmanager
+def _saying_why_not(address: str) -> Iterator[None]:
+    """Turn whatever Ray raises as it starts or connects into one of ours; it raises bare exceptions too."""
+    try:
+        yield
+    except Exception as error:
+        raise ClusterError(_why_not(address, error)) from error
+
+
+def _why_not(address: str, error: Exception) -> str:
     reason = " ".join(str(error).split())
-    if isinstance(error, ClusterError):
-        return str(error)
     if isinstance(error, AuthenticationError):
         return _NOT_TAKEN.format(address)
     if address == "local":

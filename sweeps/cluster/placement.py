@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.cluster.addresses import ClusterError
+from sweeps.cluster.addresses import ClusterError, NoRoomError
 from sweeps.errors import suggest
 from sweeps.protocol import Cell, Phase, Trial
 from sweeps.spec import Resources
@@ -126,7 +126,8 @@ def place(
         can_grow: the cluster can get more than `nodes`, unknown how much.
 
     Raises:
-        ClusterError: not one trial fits, or a cell was begun on a kind that is not there.
+        NoRoomError: not one trial fits.
+        ClusterError: a cell was begun on a kind that is not there.
     """
     slots: dict[str | None, int] = {}
     for node in nodes:
@@ -137,7 +138,7 @@ def place(
     if request.accelerator:
         slots = {kind: number for kind, number in slots.items() if kind == request.accelerator}
     if not slots:
-        raise ClusterError(_lacking(request, nodes))
+        raise NoRoomError(_lacking(request, nodes))
     if len(slots) > 1 and None in slots:
         del slots[None]
         notes.append("Nodes whose kind of GPU Ray does not know are left out.")

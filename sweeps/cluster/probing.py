@@ -38,7 +38,7 @@ def ask_head(address: str, token: str | None = None) -> Answer:
     host, _, port = address.rpartition(":")
     try:
         head = socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_SECONDS)
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for a host that no name of a machine can be
         return "nobody"
     reply = b""
     deadline = time.monotonic() + _TIMEOUT_SECONDS

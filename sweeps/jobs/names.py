@@ -10,6 +10,8 @@ from sweeps.errors import InputError, suggest
 
 #: States in which a job has not ended.
 ACTIVE = frozenset({"PENDING", "RUNNING"})
+#: With this exit code a launch refuses what it is given, before it runs anything.
+_REFUSED = InputError.exit_code
 
 _HASH_DIGITS = 8
 _ID = re.compile(
@@ -67,6 +69,11 @@ class Job:
         """Tell whether the job waits or runs."""
         return self.state in ACTIVE
 
+    @property
+    def was_refused(self) -> bool:
+        """Tell whether the launch refused what was asked of it, so that it ran nothing."""
+        return self.state == "FAILED" and self.exit_code == _REFUSED
+
 
 def parsed_name(submission_id: str) -> JobName | None:
     """Return what a submission id says, or None where it is not one of ours."""
@@ -97,12 +104,21 @@ def next_name(study: str, protocol_hash: str, jobs: Iterable[Job]) -> JobName:
 
 
 def jobs_of(study: str, jobs: Iterable[Job]) -> list[Job]:
-    """Return the jobs of one study, the latest first: those that have not ended, then by time."""
+    """Return the jobs of one study, the latest first: those that have not ended, then by time.
+
+    Those that were refused come last, however late: they say nothing of how far the study is.
+    """
     return sorted(
         (job for job in jobs if job.name.study == study),
-        key=lambda job: (job.is_active, job.started_at or 0.0, job.name.attempt),
+        key=lambda job: (job.is_active, not job.was_refused, job.started_at or 0.0, job.name.attempt),
         reverse=True,
     )
+
+
+def refused_since(job: Job, jobs: Iterable[Job]) -> Job | None:
+    """Return the last job of the same study that was submitted after `job` and refused, if there is one."""
+    later = [other for other in jobs_of(job.name.study, jobs) if other.was_refused and other != job]
+    return next((other for other in later if (other.started_at or 0.0) > (job.started_at or 0.0)), None)
 
 
 def find_job(name_or_id: str, jobs: Iterable[Job]) -> Job:

@@ -25,7 +25,7 @@ def wants_more_seeds(
         max_seeds=study.confirm.max_seeds,
         margin=study.equivalence_margin,
         alpha=study.alpha,
-        num_comparisons=len(study.workloads) * len(study.budgets.each) * (len(study.arms) - 1),
+        num_comparisons=study.num_comparisons,
     )
     others = [name for name in study.arms if name != study.control]
     tuned = [name for name in others if name in tuned_arms(study)]

@@ -20,7 +20,7 @@ from itertools import zip_longest
 
 from sweeps.protocol.confirming import Contender, wants_more_seeds
 from sweeps.protocol.search import Place, Search
-from sweeps.protocol.values import Cell, Outcome, Trial, cells, confirm_key, confirm_seed, tuned_arms
+from sweeps.protocol.values import Cell, Outcome, Trial, cells, confirm_key, confirm_place, confirm_seed, tuned_arms
 from sweeps.spec import Study
 
 
@@ -36,6 +36,8 @@ class Protocol:
         self.cells = cells(study)
         self._outcomes: dict[str, Outcome] = {}
         self._met: list[Outcome] = []
+        #: Confirm trials that earlier launches recorded and that have not come up, by cell and arm.
+        self._early: dict[tuple[str, str], set[str]] = {}
         self._in_flight: dict[str, Trial] = {}
         self._searches = {
             cell: [
@@ -82,6 +84,8 @@ class Protocol:
         self._outcomes[outcome.key] = outcome
         if trial is not None:
             self._advance(trial)
+        elif (place := confirm_place(outcome.key)) is not None:
+            self._early.setdefault(place, set()).add(outcome.key)
 
     def has_work(self) -> bool:
         """Tell whether any trial can start now; false for a study whose record is complete."""
@@ -136,11 +140,26 @@ class Protocol:
             return self._num_winners[cell][arm]
         return 1 if self.study.arms[arm].as_published else self.study.tuning.searches
 
+    def confirmed_early(self, cell: Cell, arm: str) -> int:
+        """Return how many recorded confirm trials of an arm will count if the draws that lead now win.
+
+        So it is while draws that were added to a confirmed cell are tuned; 0 once the cell is tuned.
+        """
+        early = self._early.get((cell.slug, arm))
+        if not early or cell in self._contending:
+            return 0
+        if self.study.arms[arm].as_published:
+            return len(early)
+        leaders = [(search, self._search(cell, arm, search).leader()) for search in range(self.study.tuning.searches)]
+        seeds = range(self.study.confirm.max_seeds)
+        return sum(confirm_key(cell, arm, search, draw, seed) in early for search, draw in leaders for seed in seeds)
+
     def _is_known(self, trial: Trial) -> bool:
         """Tell whether an earlier launch has recorded `trial`, and if so go on from it."""
         if trial.key not in self._outcomes:
             return False
         self._met.append(self._outcomes[trial.key])
+        self._early.get((trial.cell.slug, trial.arm), set()).discard(trial.key)
         self._advance(trial)
         return True
 

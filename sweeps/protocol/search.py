@@ -95,6 +95,16 @@ class Search:
         best = ranked(self._validation(len(self._rungs) - 1))
         return best[0] if best else None
 
+    def leader(self) -> int | None:
+        """Return the best draw at the cell's budget so far, of all that have ended there, whether promoted yet or not.
+
+        None if none has, or all diverged.
+        """
+        rung = len(self._rungs) - 1
+        ends = {draw: self._outcomes.get(self._key(rung, draw)) for draw in range(self._study.tuning.draws)}
+        best = ranked({draw: end.validation for draw, end in ends.items() if end is not None})
+        return best[0] if best else None
+
     @property
     def _is_adaptive(self) -> bool:
         return self._study.tuning.sampler == "tpe"

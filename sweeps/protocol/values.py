@@ -90,11 +90,6 @@ def tune_key(cell: Cell, arm: str, search: int, draw: int, rung: int | None = No
     return f"{cell.slug}/{arm}/tune/search-{search}/{on}draw-{draw}"
 
 
-def is_on_rung(key: str) -> bool:
-    """Tell whether a key is that of a draw below the cell's own budget."""
-    return key.split("/")[-2].startswith("rung-")
-
-
 def confirm_key(cell: Cell, arm: str, search: int, winner: int | None, index: int) -> str:
     """Return the key of a confirm trial, e.g. ``w/epochs-5/cosine/confirm/search-0/draw-7/seed-3``.
 
@@ -103,6 +98,18 @@ def confirm_key(cell: Cell, arm: str, search: int, winner: int | None, index: in
     """
     of = "" if winner is None else f"draw-{winner}/"
     return f"{cell.slug}/{arm}/confirm/search-{search}/{of}seed-{index}"
+
+
+def confirm_place(key: str) -> tuple[str, str] | None:
+    """Return the cell's slug and the arm of a confirm trial's key; None for one of the tune phase."""
+    workload, budget, arm, phase, *_ = key.split("/")
+    return (f"{workload}/{budget}", arm) if phase == "confirm" else None
+
+
+def rung_of(key: str) -> int | None:
+    """Return the rung of a draw below the cell's own budget, from its key; None for other trials."""
+    step = key.split("/")[-2]
+    return int(step.removeprefix("rung-")) if step.startswith("rung-") else None
 
 
 def cells(study: Study) -> tuple[Cell, ...]:

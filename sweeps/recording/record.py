@@ -72,6 +72,8 @@ def _tags(result: TrialResult) -> dict[str, str]:
     }
     if result.hardware:
         tags[layout.HARDWARE] = result.hardware
+    if result.data:
+        tags[layout.DATA] = result.data
     if trial.rung is not None:
         tags |= {layout.RUNG: str(trial.rung), layout.RUNG_BUDGET: str(trial.budget.amount)}
     if trial.winner is not None:
@@ -101,6 +103,9 @@ def _metrics(result: TrialResult) -> Iterator[tuple[str, float, int]]:
     yield layout.FINAL_UPDATES, last.update, 0
     yield layout.FINAL_TOTAL_UPDATES, result.total_updates, 0
     yield layout.FINAL_TRAIN_SECONDS, last.train_seconds, 0
+    yield layout.FINAL_EVALUATION_SECONDS, last.evaluation_seconds, 0
+    if last.overflows:
+        yield layout.FINAL_OVERFLOWS, last.overflows, 0
     if last.diverged:
         yield layout.DIVERGED_AT_UPDATE, last.update, 0
         return

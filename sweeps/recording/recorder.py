@@ -115,7 +115,7 @@ class Recorder:
             if opened.experiment.tags.get(view.tag) != view.tag_value:
                 self._client.set_experiment_tag(opened.experiment_id, view.tag, view.tag_value)
         colours = arm_colors(list(self._study.arms), self._study.control)
-        self._trials = TrialRuns(self._client, opened.experiment_id, opened.run_id, colours)
+        self._trials = TrialRuns(self._client, opened.experiment_id, opened.run_id, colours, self._confirm)
         self._trials.remember(self._recorded)
         threads = _THREADS_TO_A_SERVER if is_served(self._places.tracking_uri) else 1
         self._delivery = Delivery(self._spool, self._deliver, self._explain, threads)
@@ -123,9 +123,13 @@ class Recorder:
         self._delivery.start()
 
     def _deliver(self, record: Mapping[str, Any]) -> None:
-        if self._lease is not None and self._trials is not None:
-            self._lease.confirm()
+        if self._trials is not None:
+            self._confirm()
             self._trials.write(record)
+
+    def _confirm(self) -> None:
+        if self._lease is not None:
+            self._lease.confirm()
 
     @property
     def experiment_id(self) -> str:

@@ -23,7 +23,7 @@ from analysis.results.database import database_runs, engine_of
 from analysis.results.runs import every_run
 from analysis.trial_table import RunFacts
 from sweeps.errors import FairsweepError, InputError, suggest
-from sweeps.extending import Change, changes
+from sweeps.extending import Change, changes, extends, refusal
 from sweeps.places import Places, is_served, without_credentials
 from sweeps.protocol import Outcome, OutcomeKind
 from sweeps.spec import Study
@@ -61,8 +61,14 @@ def connect(places: Places) -> MlflowClient:
     """
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if not is_served(places.tracking_uri):
+        try:
+            places.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrackerError(
+                f"FAIRSWEEP_HOME must be a folder that can be written; got {places.home}: {error.strerror}."
+            ) from error
     try:
-        places.home.mkdir(parents=True, exist_ok=True)
         return MlflowClient(tracking_uri=places.tracking_uri)
     except TROUBLE as error:
         raise TrackerError(explain(places.tracking_uri, error)) from error
@@ -206,7 +212,7 @@ def recorded_outcomes(client: MlflowClient, name: str) -> list[Outcome]:
 
 
 def recorded_changes(client: MlflowClient, study: Study) -> tuple[Change, ...]:
-    """Return how the rules of `study` differ from those it is recorded under; nothing if it is not.
+    """Return how the rules of `study` differ from those its trials ran under; nothing if none has begun.
 
     Raises:
         InputError: MLflow has an experiment of that name that cannot be used.
@@ -217,9 +223,24 @@ def recorded_changes(client: MlflowClient, study: Study) -> tuple[Change, ...]:
         if experiment is None or experiment.tags.get(layout.EXPERIMENT_PROTOCOL_HASH) == study.protocol_hash():
             return ()
         run = study_run(client, experiment.experiment_id)
-        return () if run is None else changes(recorded_rules(client, run), study.recorded())
+        if run is None or not trial_runs(client, experiment.experiment_id):
+            return ()
+        return changes(recorded_rules(client, run), study.recorded())
     except TROUBLE as error:
         raise TrackerError(explain(client.tracking_uri, error)) from error
+
+
+def refuse_other_rules(client: MlflowClient, study: Study) -> tuple[Change, ...]:
+    """Return what `study` adds to the rules its trials ran under, and refuse it if it does more than add.
+
+    Raises:
+        InputError: it does more; or MLflow has an experiment of that name that cannot be used.
+        TrackerError: MLflow cannot be reached.
+    """
+    found = recorded_changes(client, study)
+    if not extends(found):
+        raise InputError(refusal(study.study, found))
+    return found
 
 
 def recorded_rules(client: MlflowClient, run: Run) -> dict[str, Any]:

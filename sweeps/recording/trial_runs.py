@@ -7,7 +7,7 @@ was lost, the run may be there or not. A trial's key is looked up before it is a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,10 @@ class _Known:
         return _STATUSES.index(self.status) if self.status in _STATUSES else -1
 
 
+def _trust() -> None:
+    pass
+
+
 class TrialRuns:
     """The runs of a study's trials.
 
@@ -46,10 +50,19 @@ class TrialRuns:
         experiment_id: the study's experiment.
         study_run_id: its study run, the parent of the others.
         colours: of each arm, for MLflow's pages.
+        confirm: called right before a run is marked as ended; raises where the study is no longer ours.
     """
 
-    def __init__(self, client: MlflowClient, experiment_id: str, study_run_id: str, colours: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        study_run_id: str,
+        colours: Mapping[str, str],
+        confirm: Callable[[], None] = _trust,
+    ) -> None:
         self._client = client
+        self._confirm = confirm
         self._experiment_id = experiment_id
         self._study_run_id = study_run_id
         self._colours = colours
@@ -112,6 +125,7 @@ class TrialRuns:
             batch = metrics[start : start + _MAX_ENTITIES_PER_BATCH - len(params)]
             self._client.log_batch(run_id, batch, params=params if start == 0 else ())
         status = RunStatus.FAILED if record["kind"] == "failed" else RunStatus.FINISHED
+        self._confirm()  # the requests above may have taken longer than a lease holds
         self._client.set_terminated(run_id, RunStatus.to_string(status), end_time=record["end_ms"])
 
     def _look_up(self, key: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ import ray
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 
-from sweeps.faults import Silence, fault_of
+from sweeps.faults import Fault, Silence, fault_of, is_unreadable, unreadable_fault
 from sweeps.runner.folders import remove_folder
 from sweeps.runner.searcher import ProtocolSearcher
 
 _LOOK_SECONDS = 1.0
+#: A process that starts, and imports what it needs, has at least so long, however impatient the study is.
+LEAST_START_SECONDS = 60.0
 
 
 class Housekeeping(FIFOScheduler):
@@ -32,7 +35,7 @@ class Housekeeping(FIFOScheduler):
     *Attempts are forgotten.* Tune keeps every trial that ever was, with its curve, and looks through all of them at
     every step.
 
-    *Hung actors are ended.* The attempt then fails, and is handed out again.
+    *Hung actors are ended*, also those that hang while they start. The attempt then fails, and is handed out again.
 
     Args:
         searcher: told why an attempt failed.
@@ -45,8 +48,10 @@ class Housekeeping(FIFOScheduler):
         self._limit = limit
         self._kept: set[Any] = set()
         self._ended: list[TuneTrial] = []
-        self._silence = Silence(60 * searcher.faults.hang_minutes)
-        self._hung: set[str] = set()
+        limit_seconds = 60 * searcher.faults.hang_minutes
+        self._silence = Silence(limit_seconds)
+        self._start_silence = Silence(max(limit_seconds, LEAST_START_SECONDS))
+        self._hung: dict[str, float] = {}  # the minutes of silence, by the trial's id
         self._looked_at = 0.0
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
@@ -65,8 +70,8 @@ class Housekeeping(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Tell the searcher why, before Tune tells it that."""
         super().on_trial_error(tune_controller, trial)
-        silent_minutes = self._searcher.faults.hang_minutes if trial.trial_id in self._hung else 0.0
-        self._searcher.note_fault(trial.trial_id, fault_of(_error_of(trial), silent_minutes))
+        silent_minutes = self._hung.get(trial.trial_id, 0.0)
+        self._searcher.note_fault(trial.trial_id, fault_of(None, silent_minutes) if silent_minutes else fault(trial))
         self._end(trial)
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
@@ -85,20 +90,20 @@ class Housekeeping(FIFOScheduler):
         if now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
             self._searcher.look()
-            self._end_hung(tune_controller.get_live_trials(), now)
+            live = tune_controller.get_live_trials()
+            training = {t.trial_id: t.temporary_state.ray_actor for t in live if t.status == TuneTrial.RUNNING}
+            self._end_hung(self._silence, {name: actor for name, actor in training.items() if actor is not None}, now)
+            self._end_hung(self._start_silence, starting(controller, live), now)
         return None
 
-    def _end_hung(self, trials: set[TuneTrial], now: float) -> None:
-        running = {trial.trial_id: trial for trial in trials if trial.status == TuneTrial.RUNNING}
-        for trial_id in self._silence.look(list(running), now):
-            actor = running[trial_id].temporary_state.ray_actor
-            if actor is not None:
-                self._hung.add(trial_id)
-                ray.kill(actor)
+    def _end_hung(self, silence: Silence, actors: Mapping[str, Any], now: float) -> None:
+        for trial_id in silence.look(list(actors), now):
+            self._hung[trial_id] = silence.limit_seconds / 60
+            ray.kill(actors[trial_id])
 
     def _end(self, trial: TuneTrial) -> None:
         self._silence.ended(trial.trial_id)
-        self._hung.discard(trial.trial_id)
+        self._hung.pop(trial.trial_id, None)
         self._ended.append(trial)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -113,13 +118,44 @@ def _unwrapped(tune_controller: Any) -> Any:
     return getattr(tune_controller, "_tune_controller", tune_controller)
 
 
-def _error_of(trial: TuneTrial) -> BaseException | None:
-    """Return what ended a trial. Tune keeps it in a file of this machine, which nobody else writes."""
+def fault(trial: TuneTrial) -> Fault:
+    """Return what ended a trial. Tune keeps it in files of this machine, which nobody else writes."""
+    report = _text(trial.error_file)
+    if not trial.pickled_error_file:
+        return unreadable_fault(report) if is_unreadable(report) else fault_of(None)
     try:
         error = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # noqa: S301
-    except Exception:  # noqa: BLE001 (no file, or an exception that cannot be read back: the trial was lost)
-        return None
-    return error if isinstance(error, BaseException) else None
+    except OSError:  # no file: nothing is known
+        return fault_of(None)
+    except Exception:  # noqa: BLE001 (an exception class of the user's can raise anything here)
+        return unreadable_fault(report)
+    return fault_of(error if isinstance(error, BaseException) else None)
+
+
+def _text(path: str | None) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
+    except OSError:
+        return ""
+
+
+def starting(controller: Any, trials: Iterable[TuneTrial]) -> dict[str, Any]:
+    """Return the actors that start, or take over, for a trial that does not run yet, by the trial's id.
+
+    A trial that waits for room has none.
+    """
+    found = {}
+    for trial in trials:
+        if trial.status != TuneTrial.PENDING:
+            continue
+        try:
+            tracked = controller._trial_to_actor.get(trial)
+            actor, _ = controller._actor_manager._live_actors_to_ray_actors_resources.get(tracked, (None, None))
+        except (AttributeError, TypeError, ValueError):
+            continue  # another Tune: an actor that hangs while it starts is not found out
+        if actor is not None:
+            found[trial.trial_id] = actor
+    return found
 
 
 def _forget(controller: Any, trial: TuneTrial) -> bool:

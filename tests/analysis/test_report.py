@@ -258,7 +258,7 @@ def test_the_headline_says_what_an_untuned_control_would_have_shown():
     report = build_report(small(arms=arms))
     largest = max(row.difference for row in report.published_gaps)
     assert report.sentences[0].endswith(
-        f"; with the control as published instead of tuned the largest gap would be {100 * largest:+.1f} points."
+        f"; with the control as published instead of tuned the largest gap would be {100 * largest:+.2f} points."
     )
 
 

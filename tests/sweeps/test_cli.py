@@ -10,10 +10,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from sweeps.cli import main
+from sweeps.cli import look, main
+from sweeps.errors import InputError
 from sweeps.loading import load_study, shipped_studies
+from sweeps.recording import TrackerError
 from sweeps.yaml_reader import read_yaml
-from tests.sweeps.studies import tiny_data
+from tests.sweeps.studies import tiny_data, tiny_study
 
 
 class Cli:
@@ -110,8 +112,10 @@ def test_schema_accepts_the_shipped_studies_and_refuses_a_misspelt_key(cli: Cli)
 
 def test_studies_lists_the_shipped_ones_with_their_questions(cli: Cli) -> None:
     assert cli("studies") == 0
-    assert set(shipped_studies()) == {"quickstart", "digits"}
-    assert all(name in cli.out for name in shipped_studies())
+    listed = [line.split()[0] for line in cli.out.splitlines()[1:] if line and line[0] != " "]
+    assert listed[: len(shipped_studies())] == list(shipped_studies())
+    assert listed.index("paper-fig9a") < listed.index("paper-fig10a")
+    assert max(map(len, cli.out.splitlines())) <= 80
 
 
 def test_doctor_checks_versions_store_and_places(cli: Cli, home: Path) -> None:
@@ -170,6 +174,33 @@ def test_what_cannot_run_on_a_cluster_is_refused_before_anything_is_sent(
     assert words in said
     assert "hunter2" not in said
     assert "no Ray cluster" not in said
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [
+        (InputError("study tiny has trials that ran under other rules"), 2, "error: study tiny has trials that ran"),
+        (TrackerError("MLflow does not answer"), 1, "error: no Ray cluster"),
+    ],
+)
+def test_an_edit_that_the_record_refuses_is_not_submitted_and_a_record_that_is_silent_refuses_nothing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Exception, code: int, words: str
+) -> None:
+    def answer(*_: object) -> None:
+        raise said
+
+    monkeypatch.setattr("sweeps.recording.refuse_other_rules", answer)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
+    assert cli("launch", study_file(tmp_path), "--address", NOBODY) == code
+    assert cli.err.startswith(words)
+
+
+def test_one_link_is_printed_per_study_unless_there_is_one_study(capsys: pytest.CaptureFixture[str]) -> None:
+    studies = [(name, str(number), tiny_study(study=name), None) for number, name in enumerate(["a", "b", "c"])]
+    look._print_links("http://127.0.0.1:5000", studies, browser=False)
+    assert len(capsys.readouterr().out.splitlines()) == 2 * 3 + 1
+    look._print_links("http://127.0.0.1:5000", studies[:1], browser=False)
+    assert "Search" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", [["launch", "quickstart"], ["status"], ["logs", "tiny"], ["stop", "tiny"]])

@@ -262,7 +262,7 @@ def test_a_study_that_no_node_can_run_is_refused_before_anything_is_recorded(
     two_kinds: RunningCluster, tmp_path: Path
 ) -> None:
     done = launch_on(two_kinds, tmp_path, resources={"gpu": 4})
-    assert done.returncode == 1
+    assert done.returncode == 2
     message = " ".join(done.stderr.split())
     assert "one trial needs 1 CPU and 4 GPU on one node, and the largest nodes have (2 CPU, 2 GPU H100)" in message
     assert MlflowClient(uri(tmp_path)).get_experiment_by_name("tiny") is None

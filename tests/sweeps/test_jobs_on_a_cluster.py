@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -99,7 +100,8 @@ def test_a_followed_submission_runs_every_trial_there_and_ends_as_the_job_does(
     assert followed.returncode == 0, followed.stdout + followed.stderr
     assert re.search(r"^Job fairsweep-tiny-[0-9a-f]{8}-1 is submitted\.$", followed.stdout, re.MULTILINE)
     assert followed.stdout.count("Study tiny: 24 trials.") == 1
-    assert "Report:" in followed.stdout
+    assert f"Report, on {socket.gethostname()}:" in followed.stdout  # not as if it were here
+    assert "fairsweep ui" not in followed.stdout
     assert trials_recorded(client, "tiny") == (24, 24)
 
 
@@ -208,11 +210,18 @@ def test_of_two_clients_that_submit_at_once_one_is_refused(
     assert first.stop(name).state == "STOPPED"
 
 
-def test_a_job_without_a_tracking_server_ends_with_a_remedy(client: Client) -> None:
-    refused = client("launch", "tiny.yaml", "--set", "study=homeless")
+def test_a_job_without_a_tracking_server_ends_with_a_remedy_and_hides_no_job_that_ran(
+    client: Client, followed: subprocess.CompletedProcess[str]
+) -> None:
+    refused = client("launch", "tiny.yaml", "--set", "alpha=0.01")
     assert refused.returncode == 2
-    assert "MLFLOW_TRACKING_URI must be the address of an MLflow server" in refused.stderr
+    assert refused.stderr.count("error: MLFLOW_TRACKING_URI must be the address of an MLflow server") == 1
+    assert refused.stderr.count("error:") == 1
     assert "Traceback" not in refused.stdout + refused.stderr
+    (name,) = re.findall(r"Job (fairsweep-tiny-[0-9a-f]{8}-1) failed with exit code 2", refused.stderr)
+    state = client("status", "tiny").stdout
+    assert re.search(r"^Job fairsweep-tiny-[0-9a-f]{8}-\d: succeeded", state)
+    assert f"Submitted later and refused: {name}." in state
 
 
 def test_code_that_is_sent_comes_before_what_is_installed(

@@ -107,7 +107,7 @@ def test_a_launch_under_changed_rules_is_refused(finished: tuple[Path, subproces
     assert "alpha was 0.05, is 0.01" in refused.stderr
 
 
-def test_a_plan_under_changed_rules_warns_and_counts_nothing_as_done(
+def test_a_plan_of_an_edit_that_launch_would_refuse_says_so_and_plans_nothing(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     home, _ = finished
@@ -115,8 +115,9 @@ def test_a_plan_under_changed_rules_warns_and_counts_nothing_as_done(
     assert "24 trials are done" in same.stdout
     assert "warning" not in same.stderr
     other = fairsweep(home, "plan", str(home / "tiny.yaml"), "--set", "alpha=0.01")
-    assert "0 trials are done" in other.stdout
-    assert "launch will refuse" in other.stderr
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "launch would refuse this: study tiny has trials that ran under other rules" in other.stderr
+    assert "alpha was 0.05, is 0.01" in other.stderr
 
 
 def test_the_same_study_again_gives_the_same_report(
@@ -298,7 +299,7 @@ def test_a_data_set_that_is_not_there_is_named_before_anything_starts(tmp_path: 
 
 def test_a_request_that_no_machine_here_can_meet_fails_at_once(tmp_path: Path) -> None:
     refused = fairsweep(tmp_path, "launch", str(write_study(tmp_path, resources={"cpu": 1000})))
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "one trial needs 1000 CPU" in refused.stderr
 
 

@@ -30,6 +30,8 @@ from sweeps.recording.lease import (
     process_name,
     standing,
 )
+from sweeps.recording.record import record_of
+from sweeps.recording.trial_runs import TrialRuns
 from sweeps.trial import job_for, run_to_end
 from tests.sweeps.studies import tiny_study
 
@@ -226,6 +228,27 @@ def test_nothing_is_delivered_under_a_lease_that_may_have_been_succeeded_before_
     time.sleep(0.2)
     with pytest.raises(LeaseLostError):
         mine.confirm()
+
+
+def test_a_run_that_took_longer_to_write_than_a_lease_holds_is_not_marked_as_ended_under_a_lost_one(
+    take: Take, store: tuple[MlflowClient, str], run_id: str
+) -> None:
+    client = store[0]
+    experiment_id = client.create_experiment("slow-writes")
+    mine = take(pace=Pace(renew_seconds=60, lease_seconds=0.1))
+    trial = Protocol(tiny_study()).next_trial()
+    assert trial is not None
+
+    def pause_and_confirm() -> None:  # as where the machine sleeps between two requests
+        client.log_param(run_id, f"{layout.LAUNCH_PREFIX}2", "another launch")
+        time.sleep(0.2)
+        mine.confirm()
+
+    writer = TrialRuns(client, experiment_id, run_id, {}, pause_and_confirm)
+    with pytest.raises(LeaseLostError):
+        writer.write(record_of(run_to_end(job_for(tiny_study(), trial))))
+    (run,) = trial_runs(client, experiment_id)
+    assert run.status == "RUNNING"  # which no reader counts, and the next launch completes or deletes
 
 
 def test_a_launch_that_lost_its_study_delivers_nothing_more_and_keeps_what_it_has(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweeps.planning import balance_note, cell_plans
+from sweeps.planning import balance_note, cell_plans, untimed_because, verdict_note
 from tests.sweeps.studies import tiny_study
 
 
@@ -23,3 +23,25 @@ def test_the_updates_of_a_plan_count_every_rung_at_its_own_budget() -> None:
     [plan] = cell_plans(halved)
     assert (plan.tune_trials, plan.confirm_trials) == (2 * (8 + 4), 3 * 2)
     assert plan.updates == 2 * (8 * 32 + 4 * 64) + 3 * 2 * 64
+
+
+def test_a_study_with_too_few_seeds_for_any_verdict_says_so_beforehand_as_its_report_does_afterwards() -> None:
+    assert verdict_note(tiny_study(confirm={"seeds": 3})) == (
+        "With 3 seeds per arm no arm can be found better or worse after the correction for 4 comparisons, however "
+        "large the difference: that takes at least 5 seeds per arm, or fewer comparisons."
+    )
+    assert verdict_note(tiny_study(confirm={"seeds": 4}))
+    assert not verdict_note(tiny_study(confirm={"seeds": 5}))
+
+
+def test_seeds_until_decided_are_judged_by_the_most_there_can_be() -> None:
+    assert not verdict_note(tiny_study(confirm={"seeds": 2, "until": "decided", "max_seeds": 30}))
+    assert "With 3 seeds" in verdict_note(tiny_study(confirm={"seeds": 2, "until": "decided", "max_seeds": 3}))
+
+
+def test_a_machine_without_a_gpu_does_not_measure_trials_that_use_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert not untimed_because(tiny_study())
+    assert untimed_because(tiny_study(resources={"gpu": 0.5})) == "trials use a GPU, and torch finds none"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert not untimed_because(tiny_study(resources={"gpu": 0.5}))

@@ -243,6 +243,9 @@ def test_draws_added_later_continue_the_sequence_and_only_a_new_winner_is_confir
     again, board = Protocol(wider), Board(wider)
     for trial in ran:
         again.record(finish(trial))
+    again.replay()
+    board.follow(again)
+    assert (board.total.tuned, board.total.early, board.total.ended) == (16, 12, 28)  # all count until a draw is better
     rest = run_all(again)
     board.follow(again)
 
@@ -257,7 +260,8 @@ def test_draws_added_later_continue_the_sequence_and_only_a_new_winner_is_confir
     assert {(t.cell, t.arm) for t in rest if t.phase == "confirm"} == changed
     for trial in rest:
         board.add(finish(trial))
-    assert (board.total.confirmed, board.total.tuned) == (12, 64)  # the runs of former winners do not count
+    total = board.total
+    assert (total.confirmed, total.tuned, total.early) == (12, 64, 0)  # the runs of former winners do not count
 
 
 def test_seeds_added_later_are_the_only_ones_that_run() -> None:
@@ -319,6 +323,9 @@ def test_draws_added_to_a_halving_study_compete_for_every_rung_and_all_arms_are_
     again, board = Protocol(after), Board(after)
     for trial in ran:
         again.record(finish(trial))
+    again.replay()
+    board.follow(again)
+    assert board.total.early == sum(trial.phase == "confirm" for trial in ran)
     rest = run_all(again)
     board.follow(again)
     for trial in rest:
@@ -338,6 +345,26 @@ def test_the_best_of_the_board_is_one_at_the_cells_own_budget() -> None:
     board.add(Outcome(key=tune_key(cell, "cosine", 0, 3, 0), kind="finished", validation=0.9))
     board.add(Outcome(key=tune_key(cell, "cosine", 0, 3), kind="finished", validation=0.8))
     assert board.tallies[cell, "cosine"].best == 0.8
+
+
+def test_the_time_left_counts_the_trainings_on_rungs_by_their_own_length() -> None:
+    study = tiny_study(
+        budgets={"updates": [64]}, tuning={"draws": 8, "halving": {"factor": 4, "rungs": 2}}, confirm={"seeds": 2}
+    )
+    board, [cell] = Board(study), cells(study)
+    assert board.hours_left(1) is None
+    board.add(Outcome(key=tune_key(cell, "cosine", 0, 0, 0), kind="finished", validation=0.5), seconds=16.0)
+    # 16 updates took 16 s. Left are 15 draws of 16, 2 of 64 in both tuned arms, and 2 seeds of 64 in three arms.
+    assert board.hours_left(1) == pytest.approx((15 * 16 + 4 * 64 + 6 * 64) / 3600)
+    board.add(Outcome(key=tune_key(cell, "cosine", 0, 0), kind="finished", validation=0.5), seconds=50.0)
+    assert board.hours_left(2) == pytest.approx((15 * 16 + 3 * 50 + 6 * 50) / 2 / 3600)
+
+
+def test_a_trial_that_failed_says_nothing_about_the_time_left() -> None:
+    study = tiny_study()
+    board = Board(study)
+    board.add(Outcome(key=tune_key(cells(study)[0], "cosine", 0, 0), kind="failed"), seconds=0.1)
+    assert board.hours_left(1) is None
 
 
 def test_the_longest_trainings_start_first() -> None:

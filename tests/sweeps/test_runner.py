@@ -15,7 +15,7 @@ from sweeps.cluster.capacity import placed
 from sweeps.cluster.joining import joined
 from sweeps.errors import FairsweepError
 from sweeps.protocol import Protocol
-from sweeps.runner import Observer, run_protocol
+from sweeps.runner import Observer, housekeeping, run_protocol
 from sweeps.spec import Study
 from sweeps.trial import TrialResult, job_for, run_to_end
 from tests.sweeps.studies import tiny_study
@@ -117,9 +117,12 @@ def rough(tmp_path_factory: pytest.TempPathFactory) -> Run:
         calm={},
         killed={"deed": "die", "at": 3, "times": 1},
         frozen={"deed": "freeze", "at": 2, "times": 1},
+        stalled={"deed": "stall", "at": 0, "times": 1},
         greedy={"deed": "exhaust", "at": 2},
     )
-    return run(study, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(housekeeping, "LEAST_START_SECONDS", 30.0)
+        return run(study, folder)
 
 
 def test_every_trial_ends_once(rough: Run) -> None:
@@ -132,7 +135,7 @@ def test_every_trial_ends_once(rough: Run) -> None:
 
 def test_what_was_lost_went_on_and_equals_what_was_not(rough: Run) -> None:
     """The same trainings here, in this process, with nothing done to them."""
-    results = [*rough.of("killed"), *rough.of("frozen"), *rough.of("calm")]
+    results = [*rough.of("killed"), *rough.of("frozen"), *rough.of("stalled"), *rough.of("calm")]
     assert {result.kind for result in results} == {"finished"}
     peaceful = rough.study.model_copy(
         update={"workloads": tuple(w.model_copy(update={"deed": "none"}) for w in rough.study.workloads)}
@@ -148,6 +151,7 @@ def test_attempts_are_counted(rough: Run) -> None:
     assert attempts("calm") == 0
     assert attempts("killed") == 1
     assert attempts("frozen") == 1
+    assert attempts("stalled") == 1  # a process that hangs while it starts is found out too
 
 
 def test_memory_that_runs_out_is_named_with_the_batch_size_and_the_process_goes_on(rough: Run) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
 from models.workload import Workload
 
-Deed = Literal["none", "die", "freeze", "raise", "exhaust"]
+Deed = Literal["none", "die", "freeze", "stall", "raise", "exhaust"]
 
 
 class Unruly(Workload):
@@ -21,7 +22,8 @@ class Unruly(Workload):
 
     Attributes:
         deed: what it does.
-        at: at which asking it does it: 1 is the start, 3 after the second evaluation.
+        at: at which asking it does it: 1 is the start, 3 after the second evaluation; 0 as the process that is to train
+            it starts, before it can say anything.
         times: how often it does it in all, over all processes.
         folder: where it keeps count, and writes the id of each process that trains it.
         spared: id of the process in which it behaves: the one that made it.
@@ -33,6 +35,12 @@ class Unruly(Workload):
     folder: Path
     spared: int = Field(default_factory=os.getpid)
     _asked: int = PrivateAttr(0)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Arrive in another process, where what is imported or loaded may hang."""
+        super().__setstate__(state)
+        if self.deed != "none" and self.at == 0 and os.getpid() != self.spared and self._is_time():
+            _do(self.deed)
 
     @property
     def num_train(self) -> int:
@@ -61,6 +69,8 @@ def _do(deed: Deed) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif deed == "freeze":
         os.kill(os.getpid(), signal.SIGSTOP)
+    elif deed == "stall":
+        time.sleep(3600)
     elif deed == "raise":
         raise ValueError("the shapes do not fit")
     elif deed == "exhaust":

@@ -108,7 +108,10 @@ def test_a_server_that_dies_is_reported_and_its_children_are_ended(
     assert_ended(server.process.pid)
 
 
-def test_ctrl_c_ends_the_server_too(recorded_study: RecordedStudy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_server_ends_with_the_command_that_is_stopped_or_killed(
+    recorded_study: RecordedStudy, tmp_path: Path, number: signal.Signals
+) -> None:
     command = [sys.executable, "-c", SERVE_UNTIL_INTERRUPTED, recorded_study.store_uri, str(tmp_path / "log")]
     with subprocess.Popen(
         command,
@@ -120,9 +123,9 @@ def test_ctrl_c_ends_the_server_too(recorded_study: RecordedStudy, tmp_path: Pat
         assert caller.stdout is not None
         group = int(caller.stdout.readline())
         assert running_processes(group)
-        caller.send_signal(signal.SIGINT)
+        caller.send_signal(number)
         caller.wait(timeout=30)
-    assert_ended(group)
+    assert_ended(group, within_seconds=15.0)
 
 
 PASSWORD = "correct horse battery"

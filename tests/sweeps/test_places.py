@@ -1,0 +1,60 @@
+"""Places that cannot be used, told by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweeps.cluster import joining
+from sweeps.cluster.addresses import check_address
+from sweeps.cluster.joining import joined
+from sweeps.cluster.probing import ask_head
+from sweeps.errors import InputError
+from sweeps.places import Places
+from sweeps.recording import TrackerError, connect
+
+
+def test_a_home_that_cannot_be_made_is_named_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    places = Places.from_environment({"FAIRSWEEP_HOME": str(tmp_path / "file" / "home")})
+    with pytest.raises(
+        TrackerError, match=r"^FAIRSWEEP_HOME must be a folder that can be written; got .*/file/home: Not"
+    ):
+        connect(places)
+
+
+def test_a_home_that_may_not_be_read_is_bad_input_and_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bool:  # as root, who may read all, there is no such folder
+        raise PermissionError(13, "Permission denied")
+
+    places = Places.from_environment({"FAIRSWEEP_HOME": str(tmp_path)})
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(InputError, match=f"must be one that you can read; got {tmp_path}. Set FAIRSWEEP_HOME"):
+        _ = places.is_new
+
+
+def test_a_client_of_a_server_makes_no_folder(tmp_path: Path) -> None:
+    environment = {"FAIRSWEEP_HOME": str(tmp_path / "home"), "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
+    connect(Places.from_environment(environment))
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_a_port_that_is_none_is_refused_before_anything_starts(port: str) -> None:
+    with pytest.raises(InputError, match="--address must be local, auto, HOST:PORT"):
+        check_address(f"head:{port}")
+
+
+def test_a_host_that_no_machine_can_have_is_nobody() -> None:
+    assert ask_head(f"{'a' * 70}:6379") == "nobody"
+
+
+def test_a_mistake_of_ours_is_not_said_to_be_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistake() -> str:
+        raise ValueError("ours")
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setattr(joining, "own_token", mistake)
+    with pytest.raises(ValueError, match=r"^ours$"), joined("local"):
+        pass
