@@ -26,7 +26,7 @@ demo: $(STAMP)
 	$(BIN)/fairsweep launch quickstart
 
 test: $(DEV_STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
@@ -44,6 +44,7 @@ bench: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.slots
 	$(BIN)/python -m tests.benchmarks.scale
 	$(BIN)/python -m tests.benchmarks.schedules
+	$(BIN)/python -m tests.benchmarks.engine
 
 bench-report: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.report
