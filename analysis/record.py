@@ -58,6 +58,7 @@ TRIAL_COLUMNS = {
     "train_seconds": "float64",
     "attempts": "Int64",
     "hardware": "str",
+    "data": "str",
 }
 EVALUATION_COLUMNS = {
     "trial_key": "str",

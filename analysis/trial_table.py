@@ -84,6 +84,7 @@ def _trial_row(run: RunFacts) -> dict[str, object]:
         "train_seconds": metrics.get(layout.FINAL_TRAIN_SECONDS),
         "attempts": _number(tags.get(layout.ATTEMPTS)),
         "hardware": tags.get(layout.HARDWARE),
+        "data": tags.get(layout.DATA) or None,
         **settings,
     }
 

@@ -23,7 +23,7 @@ from analysis.checks.results import (
     check_spread,
     check_targets,
 )
-from analysis.checks.running import check_extensions, check_halving, check_hardware
+from analysis.checks.running import check_data, check_extensions, check_halving, check_hardware
 from analysis.checks.runs import (
     check_copied_arms,
     check_copies,
@@ -84,6 +84,7 @@ def run_checks(
         check_power(record),
         *check_sequences(record, samples),
         check_searches(record),
+        check_data(record),
         check_hardware(record),
         check_left_out(record),
     )

@@ -1,4 +1,4 @@
-"""Check how the study came to be what it is: its rules extended, its draws halved, its machines."""
+"""Check how the study came to be what it is: its rules extended, its draws halved, its data, its machines."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ HALVING = Condition(
     met="No draw was dropped after a shorter training.",
     remedy="Which draw is best after a short training may depend on the schedule: confirm a close result in a study "
     "without tuning.halving.",
+)
+DATA = Condition(
+    name="same_data",
+    title="All runs of a workload used the same data",
+    severity="fail",
+    met="The hashes of the data that runs used are equal for every arm, seed and draw of a workload.",
+    remedy="Find out which files changed between launches or differ between nodes, and run the study anew under "
+    "another name: runs on different data do not compare.",
 )
 HARDWARE = Condition(
     name="same_hardware",
@@ -61,6 +69,29 @@ def check_halving(rules: Rules) -> tuple[CheckRow, ...]:
     longer = f"each training {halving.factor} times as long as the one before"
     text = f"of each search {sizes} draws were trained, {longer}, the last at the cell's own budget"
     return (outcome(HALVING, [everywhere(text)]),)
+
+
+def check_data(record: StudyRecord) -> CheckRow:
+    """Find workloads of which some runs used other training or test data than the rest."""
+    rules, runs = record.rules, record.counted_trials().dropna(subset="data").reset_index(drop=True)
+    if runs.empty:
+        return not_recorded(
+            DATA, "a hash of the data of every run", "Say in the text that all arms used the same data."
+        )
+
+    def findings() -> Iterator[Finding]:
+        for index, part in enumerate(("training", "test")):
+            hashes = runs["data"].map(lambda text, at=index: dict(enumerate(text.split())).get(at)).dropna()
+            usual = hashes.groupby(runs["workload"]).agg(lambda each: each.mode().iloc[0])
+            others = runs.loc[hashes.index[hashes != runs["workload"].loc[hashes.index].map(usual)]]
+            for cell in rules.cells:
+                there = others[(others["workload"] == cell.workload) & (others["budget"] == cell.budget)]
+                if len(there):
+                    arms = ", ".join(f"{number} of {arm}" for arm, number in Counter(there["arm"]).items())
+                    text = f"runs {rules.describe_cell(cell)} on other {part} data than the rest: {arms}"
+                    yield in_cell(cell, text, there["run_id"])
+
+    return outcome(DATA, findings())
 
 
 def check_hardware(record: StudyRecord) -> CheckRow:

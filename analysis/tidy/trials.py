@@ -104,6 +104,7 @@ def _typed(columns: Columns, raw: RawTable, *, percent: bool) -> pd.DataFrame:
             "train_seconds": columns.numbers("train_seconds"),
             "attempts": columns.counts("attempts"),
             "hardware": [text or None for text in columns.texts("hardware")],
+            "data": [text or None for text in columns.texts("data")],
         }
     )
     for column, name in columns.prefixed.items():

@@ -151,6 +151,7 @@ def _trial(place: Place, suffix: str, **values: Any) -> dict[str, Any]:
         "train_seconds": 0.01 * total,
         "attempts": 1,
         "hardware": "H200",
+        "data": "11d1a1ab8fed3c04 52be2f29de1c38b5" if values["phase"] == "confirm" else "11d1a1ab8fed3c04",
         **values,
     }
 
@@ -261,6 +262,7 @@ def _tags(trial: Mapping[str, Any]) -> dict[str, str]:
         layout.OUTCOME: "outcome",
         layout.ATTEMPTS: "attempts",
         layout.HARDWARE: "hardware",
+        layout.DATA: "data",
     }
     present = {tag: str(trial[name]) for tag, name in names.items() if not pd.isna(trial[name])}
     return {layout.ROLE: layout.ROLE_TRIAL, **present}

@@ -117,7 +117,7 @@ def launch_asleep(home: Path, address: str, data: dict[str, Any]) -> list[Slept]
                 result = {**result, "result": as_trained(self._jobs[trial_id].trial, *result["result"])}
             super().on_trial_complete(trial_id, result, error)
 
-        def _lose(self, job: Any, fault: Fault) -> None:
+        def _lose(self, job: Any, fault: Fault) -> None:  # noqa: ARG002
             raise RuntimeError(f"a sleeping trial was lost, and with it the measurement: {fault.message}")
 
     def as_trained(trial: Trial, began: float, ended: float) -> TrialResult:

@@ -81,6 +81,7 @@ def _row(trial: Trial) -> dict[str, object]:
         "train_seconds": 0.1,
         "attempts": 1,
         "hardware": "CPU",
+        "data": "11d1a1ab8fed3c04" if tuned else "11d1a1ab8fed3c04 52be2f29de1c38b5",
     }
 
 
@@ -184,6 +185,24 @@ def test_arms_that_ran_on_different_hardware_are_a_warning() -> None:
     assert found.status == "warn"
     assert "one_cycle 3 on CPU, 1 on H200" in found.evidence
     alike = {c.name: c for c in run_checks(record, collect_samples(record))}["same_hardware"]
+    assert alike.status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("used", "part"),
+    [("ffffffffffffffff 52be2f29de1c38b5", "training"), ("11d1a1ab8fed3c04 ffffffffffffffff", "test")],
+)
+def test_runs_on_other_data_than_the_rest_withhold_the_verdict(used: str, part: str) -> None:
+    record = extended(halving=False)
+    trials = record.trials.copy()
+    moved = (trials["arm"] == "one_cycle") & (trials["seed_index"] == 3)
+    trials.loc[moved, "data"] = used
+    mixed = StudyRecord(rules=record.rules, trials=trials, evaluations=record.evaluations, provenance={})
+    found = {c.name: c for c in run_checks(mixed, collect_samples(mixed))}["same_data"]
+    assert found.status == "fail"
+    assert f"on other {part} data than the rest: 1 of one_cycle" in found.evidence
+    assert set(found.run_ids) <= set(trials.loc[moved, "run_id"])
+    alike = {c.name: c for c in run_checks(record, collect_samples(record))}["same_data"]
     assert alike.status == "pass"
 
 
