@@ -22,7 +22,12 @@ STUDIES = Path(__file__).parent / "studies"
 
 def shipped_studies() -> dict[str, Path]:
     """Return the studies that come with fairsweep, by name."""
-    return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"), key=_by_number)}
+
+
+def _by_number(path: Path) -> list[str | int]:
+    """Order names as people do: figure 9 comes before figure 10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.stem)]
 
 
 def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:

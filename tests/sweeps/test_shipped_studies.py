@@ -1,0 +1,184 @@
+"""The studies that come with fairsweep: what their files say of themselves, and that all they name can be trained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.data import Dataset, Examples
+from sweeps.cli import launch
+from sweeps.loading import load_study, shipped_studies, validate_study
+from sweeps.planning import cell_plans, verdict_note
+from sweeps.protocol import Protocol, Trial
+from sweeps.spec import Study
+from sweeps.trial import job_for, run_to_end
+from sweeps.yaml_reader import read_yaml
+from tests.sweeps.playing import run_all
+
+HEADER_PARTS = ["Question", "Cost", "Source", "Differs"]
+PER_CLASS = 4
+BATCH = 4
+#: Channels, side and classes of the random images in place of a data set. Those of ImageNet are 224 pixels wide.
+IN_PLACE_OF = {"cifar10": (3, 32, 10), "cifar100": (3, 32, 100), "imagenet": (3, 32, 10), "mnist": (1, 28, 10)}
+
+PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+
+each_study = pytest.mark.parametrize("name", shipped_studies())
+each_for_gpus = pytest.mark.parametrize("name", [n for n in shipped_studies() if n not in {"digits", "quickstart"}])
+
+
+def random_images(root: Path | None, *, channels: int, side: int, classes: int) -> Dataset:
+    """Return random images with equally many of each class; none of them lies below `root`."""
+
+    def load(seed: int, per_class: int) -> Examples:
+        random = torch.Generator().manual_seed(seed)
+        x = torch.randint(0, 256, (per_class * classes, channels, side, side), dtype=torch.uint8, generator=random)
+        return Examples(x, torch.arange(classes).repeat(per_class))
+
+    return Dataset(
+        input_shape=(channels, side, side),
+        num_classes=classes,
+        num_train=PER_CLASS * classes,
+        load_train=lambda: load(0, PER_CLASS),
+        load_test=lambda: load(1, 1),
+    )
+
+
+def header(name: str) -> dict[str, str]:
+    """Return the parts of the comment at the top of a study file, each as one line."""
+    comment = re.match(r"(?:#.*\n)+", shipped_studies()[name].read_text(encoding="utf-8"))
+    assert comment
+    text = re.sub(r"^# ?", "", comment[0], flags=re.MULTILINE)
+    parts = re.split(r"^([A-Z]\w+): ", text, flags=re.MULTILINE)
+    return {key: " ".join(part.split()) for key, part in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def number_before(word: str, text: str) -> int:
+    found = re.search(rf"([\d,]+) {word}", text)
+    assert found, f"no number of {word} in: {text}"
+    return int(found[1].replace(",", ""))
+
+
+def assumed_gpu_hours(study: Study) -> float:
+    """Return the hours at the speeds that the page assumes."""
+    table = dict(re.findall(r"^\| `([^`]+`[ \d]*) \| ([\d,]+) \|$", PAGE, flags=re.MULTILINE))
+    seconds = 0.0
+    for plan in cell_plans(study):
+        workload = study.workload(plan.cell.workload)
+        speed = table[f"{workload.network}` {workload.network_settings.get('depth', '')}".rstrip()]
+        slower = 2 if workload.precision == "fp32" else 1
+        seconds += plan.updates * workload.batch_size * slower / int(speed.replace(",", ""))
+    return seconds / 3600
+
+
+def shrunken(name: str) -> Study:
+    """Return a study with its arms, networks and engine, but random data, small batches and 3 updates."""
+    path = shipped_studies()[name]
+    data: dict[str, Any] = read_yaml(path.read_text(encoding="utf-8"), str(path)).data
+    small: dict[str, Any] = {
+        "budgets": {"updates": [3]},
+        "tuning": {"draws": 1},
+        "confirm": {"seeds": 2},
+        "recording": {"evaluations": 1},
+        "resources": {},
+        "workloads": [with_random_images(workload) for workload in data["workloads"]],
+    }
+    return validate_study({**data, **small}, name)
+
+
+def with_random_images(workload: dict[str, Any]) -> dict[str, Any]:
+    small = {**workload, "batch_size": BATCH, "validation_frac": 0.25}
+    if "ghost_batch_size" in workload.get("network_settings", {}):
+        small["network_settings"] = {**workload["network_settings"], "ghost_batch_size": BATCH // 2}
+    if "train_samples" in workload:
+        small["train_samples"] = (PER_CLASS - 1) * 10
+    if workload["dataset"] in IN_PLACE_OF:
+        channels, side, classes = IN_PLACE_OF[workload["dataset"]]
+        if workload.get("precision") == "fp16":
+            side = 8  # since few CPUs compute in fp16, one such update would take as long as a whole study
+        settings = {"channels": channels, "side": side, "classes": classes}
+        small |= {"dataset": f"{__name__}:random_images", "dataset_settings": settings}
+    if "augmentation" in workload:  # what streamed images have is not for images in memory
+        small["augmentation"] = {k: v for k, v in workload["augmentation"].items() if k != "random_resized_crop"}
+    return small
+
+
+def a_trial_of_each(study: Study) -> Iterator[Trial]:
+    """Yield trials of the confirm phase so that every arm is there, and every workload."""
+    confirmed = {(t.arm, t.cell.workload): t for t in run_all(Protocol(study)) if t.phase == "confirm"}
+    arms, workloads = list(study.arms), [workload.name for workload in study.workloads]
+    for i in range(max(len(arms), len(workloads))):
+        yield confirmed[arms[i % len(arms)], workloads[i % len(workloads)]]
+
+
+@each_study
+def test_a_study_file_says_what_it_asks_and_costs_where_it_is_from_and_what_differs_there(name: str) -> None:
+    parts = header(name)
+    assert list(parts) == HEADER_PARTS
+    assert all(parts.values())
+    assert "GPU hours" in parts["Cost"] or "CPU core" in parts["Cost"]
+    assert re.search(r"\[(read|second-hand|computed)\]", parts["Source"]) or parts["Source"].startswith("our own")
+
+
+@each_study
+def test_the_cost_in_a_study_file_is_that_of_its_plan(name: str) -> None:
+    plans = cell_plans(load_study(name))
+    cost = header(name)["Cost"]
+    assert number_before("trainings", cost) == sum(plan.trials for plan in plans)
+    assert number_before("updates", cost) == sum(plan.updates for plan in plans)
+
+
+@each_for_gpus
+def test_the_gpu_hours_in_a_study_file_follow_from_the_speeds_assumed(name: str) -> None:
+    expected = assumed_gpu_hours(load_study(name))
+    assert number_before("GPU hours", header(name)["Cost"]) == pytest.approx(expected, rel=0.15)
+
+
+@each_study
+def test_the_page_of_studies_has_a_row_with_question_and_cost_for_each(name: str) -> None:
+    cost = header(name)["Cost"]
+    hours = f"{number_before('GPU hours', cost):,}" if "GPU" in cost else "none"
+    row = f"| [`{name}`](../sweeps/studies/{name}.yaml) | {load_study(name).question} | "
+    assert f"{row}{number_before('trainings', cost):,} | {hours} | " in PAGE
+
+
+def test_the_page_of_studies_has_no_others() -> None:
+    assert len(re.findall(r"\(\.\./sweeps/studies/", PAGE)) == len(shipped_studies())
+
+
+@each_study
+def test_a_shipped_study_has_a_question_of_a_line_and_seeds_enough_for_a_verdict(name: str) -> None:
+    study = load_study(name)
+    assert 0 < len(study.question) < 60
+    assert not verdict_note(study)
+
+
+@each_for_gpus
+def test_a_study_is_planned_where_its_data_is_not(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FAIRSWEEP_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "80")
+    for variable in ("FAIRSWEEP_DATA", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(variable, raising=False)
+    launch.plan(name)
+    printed = capsys.readouterr()
+    assert f"{number_before('trainings', header(name)['Cost'])} trials, " in printed.out
+    assert "How long that takes cannot be measured here: " in printed.out
+    assert "note: launch would refuse this for now: workloads[0] " in printed.err
+
+
+@each_study
+def test_every_arm_and_every_workload_of_a_shipped_study_trains(name: str) -> None:
+    study = shrunken(name)
+    for trial in a_trial_of_each(study):
+        result = run_to_end(job_for(study, trial))
+        assert result.kind != "failed", f"{trial.key}: {result.error}"
+        assert result.total_updates == 3
+        if result.kind == "finished":
+            assert result.outcome.test is not None
