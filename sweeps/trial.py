@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from models.data.prepared import data_digest
 from models.training import (
     Checkpoint,
     CheckpointError,
@@ -52,6 +53,7 @@ class TrialResult:
         error: traceback of a failed trial, or what is known of why it was lost.
         attempts: how often the trial was begun in this launch; more than 1 if its process or node was lost.
         hardware: what it ran on: kind of accelerator, or model of CPU; empty if it was lost.
+        data: hash of the data that it used, see `models.data.prepared.data_digest`; empty if it failed or was lost.
         note: what a reader should know besides, in a sentence or none.
     """
 
@@ -66,6 +68,7 @@ class TrialResult:
     error: str = ""
     attempts: int = 1
     hardware: str = ""
+    data: str = ""
     note: str = ""
 
     @property
@@ -146,7 +149,7 @@ def run_job(job: Job) -> Iterator[Progress | Pause | TrialResult]:
     Raises:
         RuntimeError: with that traceback as its text, if the process can train no more.
     """
-    started_at, error = time.time(), ""
+    started_at, error, data = time.time(), "", ""
     keeper = _Keeper(job)
     curve: list[Progress] = []
     try:
@@ -158,6 +161,7 @@ def run_job(job: Job) -> Iterator[Progress | Pause | TrialResult]:
             else:
                 keeper.save_if_due(step)
             yield step
+        data = _data_digest(job)
     except Exception as raised:  # noqa: BLE001 (whatever a user's network raises fails this trial, not the sweep)
         error = _explain(raised, job)
     keeper.remove()
@@ -174,8 +178,14 @@ def run_job(job: Job) -> Iterator[Progress | Pause | TrialResult]:
         started_at=started_at,
         ended_at=time.time(),
         error=error,
+        data=data,
         note=keeper.note,
     )
+
+
+def _data_digest(job: Job) -> str:
+    training = job.training
+    return data_digest(training.workload, torch.device(job.device), with_test=training.read_test)
 
 
 class _Keeper:
@@ -221,10 +231,11 @@ def _explain(error: Exception, job: Job) -> str:
     text = traceback.format_exc()
     if not is_out_of_memory(error):
         return text
-    batch_size = job.training.workload.batch_size
+    workload = job.training.workload
+    at_once = f" and micro_batch {workload.micro_batch}" if workload.micro_batch else ""
     return (
-        f"{text}\nOut of memory on {job.device} with batch_size {batch_size}: use a smaller one, or give each trial "
-        "more (resources in the study file).\n"
+        f"{text}\nOut of memory on {job.device} with batch_size {workload.batch_size}{at_once}: set a smaller "
+        "micro_batch, which computes a batch in parts, or give each trial more (resources in the study file).\n"
     )
 
 

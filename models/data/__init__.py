@@ -1,68 +1,53 @@
 """Data sets by name, in two parts that are loaded apart, so that tuning never touches the test part.
 
-To add one, write its file and add its line to the table.
+A builder takes ``(root, *, settings...)`` and returns a `Dataset`. To add one, write its file and add its line to the
+table.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from models.data import digits, mnist, mnist1d
-from models.data.examples import DataError, Examples
-from schedules.checks import unknown_option
+from models.data.cache import checksum, kept
+from models.data.digits import digits
+from models.data.examples import DataError, Dataset, Examples, ImageFiles, Statistics
+from models.data.image_folder import imagefolder
+from models.data.imagenet import imagenet
+from models.data.mnist1d import mnist1d
+from models.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist
+from models.importing import is_function_name, load_function, source_of
+from schedules.checks import complaint, unknown_option
 
-__all__ = ["DATASETS", "DataError", "Dataset", "Examples", "download", "load_test", "load_train"]
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "Dataset",
+    "Examples",
+    "ImageFiles",
+    "Statistics",
+    "check_dataset_name",
+    "checksum",
+    "download",
+    "find_dataset",
+    "load_test",
+    "load_train",
+]
 
 ROOT_VARIABLE = "FAIRSWEEP_DATA"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """A data set: what is known without loading it, and how to load it.
-
-    Args:
-        input_shape: shape of one example.
-        num_classes: number of classes.
-        num_train: examples in the training part, validation included.
-        load_train: reads the training part, given the data folder or None.
-        load_test: reads the test part, given the data folder or None.
-        download: fetches the files into a folder; None where there are none to fetch.
-    """
-
-    input_shape: tuple[int, ...]
-    num_classes: int
-    num_train: int
-    load_train: Callable[[Path | None], Examples]
-    load_test: Callable[[Path | None], Examples]
-    download: Callable[[Path], None] | None = None
-
-
-DATASETS: Mapping[str, Dataset] = {
-    "digits": Dataset(
-        input_shape=digits.INPUT_SHAPE,
-        num_classes=digits.NUM_CLASSES,
-        num_train=digits.NUM_TRAIN,
-        load_train=digits.load_train,
-        load_test=digits.load_test,
-    ),
-    "mnist": Dataset(
-        input_shape=mnist.INPUT_SHAPE,
-        num_classes=mnist.NUM_CLASSES,
-        num_train=mnist.NUM_TRAIN,
-        load_train=mnist.load_train,
-        load_test=mnist.load_test,
-        download=mnist.download,
-    ),
-    "mnist1d": Dataset(
-        input_shape=mnist1d.INPUT_SHAPE,
-        num_classes=mnist1d.NUM_CLASSES,
-        num_train=mnist1d.NUM_TRAIN,
-        load_train=mnist1d.load_train,
-        load_test=mnist1d.load_test,
-    ),
+DATASETS: Mapping[str, Callable[..., Dataset]] = {
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "digits": digits,
+    "fashion_mnist": fashion_mnist,
+    "imagefolder": imagefolder,
+    "imagenet": imagenet,
+    "mnist": mnist,
+    "mnist1d": mnist1d,
 }
 
 
@@ -72,23 +57,101 @@ def data_root(root: Path | str | None) -> Path | None:
     return Path(found).expanduser() if found else None
 
 
-def load_train(name: str, root: Path | str | None = None) -> Examples:
+def check_dataset_name(name: str) -> Callable[..., Dataset]:
+    """Return the builder of a data set; see `find_dataset`."""
+    if is_function_name(name):
+        function = load_function("dataset", name)
+        # It is called while a study file is checked, so it must be meant for that: not os:system.
+        if next(iter(_parameters(function)), None) != "root":
+            raise ValueError(complaint("dataset", "a function that takes (root, *, settings...)", name))
+        return function
+    if name not in DATASETS:
+        raise ValueError(f"{unknown_option('dataset', name, DATASETS)} For one of your own: package.module:function.")
+    return DATASETS[name]
+
+
+def find_dataset(name: str, root: Path | str | None = None, settings: Mapping[str, Any] | None = None) -> Dataset:
+    """Return a data set by its name, without looking at its files.
+
+    Args:
+        name: key of ``DATASETS``, or ``package.module:function`` for a builder of the user's.
+        root: data folder; by default the one in ``FAIRSWEEP_DATA``. Generated data sets need none.
+        settings: keyword arguments of the builder.
+
+    Raises:
+        ValueError: if there is no such data set, or a setting is unknown, missing or out of range; one line per
+            offender.
+    """
+    builder = check_dataset_name(name)
+    known = [key for key, parameter in _parameters(builder).items() if parameter.kind is parameter.KEYWORD_ONLY]
+    given = dict(settings or {})
+    offences = [
+        unknown_option("dataset_settings", key, known, f"the settings of {name}") for key in given if key not in known
+    ]
+    if offences:
+        raise ValueError("\n".join(offences))
+    try:
+        built = builder(data_root(root), **given)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever goes wrong in a builder of the user's
+        remedy = f"It raised {type(error).__name__}: {error}".partition("\n")[0]
+        raise ValueError(
+            complaint("dataset", f"one that can be described with settings {given}", name, remedy)
+        ) from error
+    if not isinstance(built, Dataset):
+        raise ValueError(complaint("dataset", "a function that returns a models.data.Dataset", name))  # noqa: TRY004
+    return built
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some of those that are written in C
+        return {}
+
+
+def load_train(
+    name: str, root: Path | str | None = None, settings: Mapping[str, Any] | None = None
+) -> Examples | ImageFiles:
     """Load the training part of a data set, validation included, as it is on disk.
 
     Args:
-        name: key of ``DATASETS``.
-        root: data folder; by default the one in ``FAIRSWEEP_DATA``. Generated data sets need none.
+        name: see `find_dataset`.
+        root: likewise.
+        settings: likewise.
 
     Raises:
-        DataError: if its files are not there.
-        ValueError: if there is no such data set.
+        DataError: if its files are not there, or not what they should be.
+        ValueError: as `find_dataset` does.
     """
-    return _dataset(name).load_train(data_root(root))
+    return _load(name, root, settings, "train")
 
 
-def load_test(name: str, root: Path | str | None = None) -> Examples:
-    """Load the test part of a data set; see ``load_train``."""
-    return _dataset(name).load_test(data_root(root))
+def load_test(
+    name: str, root: Path | str | None = None, settings: Mapping[str, Any] | None = None
+) -> Examples | ImageFiles:
+    """Load the test part of a data set; see `load_train`."""
+    return _load(name, root, settings, "test")
+
+
+def _load(name: str, root: Path | str | None, settings: Mapping[str, Any] | None, part: str) -> Examples | ImageFiles:
+    dataset = find_dataset(name, root, settings)
+    load = dataset.load_train if part == "train" else dataset.load_test
+    version = dataset.version() if dataset.version else ""
+    if not version:
+        return load()
+
+    def decoded() -> Examples:
+        examples = load()
+        if not isinstance(examples, Examples):  # a mistake in a builder of the user's
+            raise DataError(f"version of dataset {name} must be None, since its images stay in their files; got text.")
+        return examples
+
+    identity = {"dataset": name, "part": part, "settings": dict(settings or {}), "version": version}
+    if is_function_name(name) and (source := source_of("dataset", name)):
+        identity["source"] = source[1]
+    return kept(f"{name.replace(':', '.')}-{part}", identity, decoded)
 
 
 def download(name: str, root: Path | str) -> None:
@@ -101,13 +164,7 @@ def download(name: str, root: Path | str) -> None:
     Raises:
         ValueError: if there is no such data set, or nothing to fetch for it.
     """
-    fetch = _dataset(name).download
+    fetch = find_dataset(name, root).download
     if fetch is None:
-        raise ValueError(unknown_option("dataset", name, [k for k, v in DATASETS.items() if v.download]))
+        raise ValueError(complaint("dataset", "one whose files can be fetched", name))
     fetch(Path(root).expanduser())
-
-
-def _dataset(name: str) -> Dataset:
-    if name not in DATASETS:
-        raise ValueError(unknown_option("dataset", name, DATASETS))
-    return DATASETS[name]

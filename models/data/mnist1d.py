@@ -11,26 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.data.examples import Examples
-
-INPUT_SHAPE = (40,)
-NUM_CLASSES = 10
-NUM_TRAIN = 4000
+from models.data.examples import Dataset, Examples
 
 
-def load_train(root: Path | None = None) -> Examples:  # noqa: ARG001 - all loaders take it
-    """Generate the data set and return its training part, shape ``(4000, 40)``.
+def mnist1d(root: Path | None) -> Dataset:  # noqa: ARG001 - every data set is asked with the folder
+    """Return the data set; it is generated anew in each process, in about a second.
 
     Reference:
         Greydanus, "Scaling down Deep Learning" (2020), by the published package with its published
         arguments.
     """
-    return _part(_generate(), "x", "y")
-
-
-def load_test(root: Path | None = None) -> Examples:  # noqa: ARG001
-    """Generate the data set and return its test part, shape ``(1000, 40)``."""
-    return _part(_generate(), "x_test", "y_test")
+    return Dataset(
+        input_shape=(40,),
+        num_classes=10,
+        num_train=4000,
+        load_train=lambda: _part(_generate(), "x", "y"),
+        load_test=lambda: _part(_generate(), "x_test", "y_test"),
+    )
 
 
 def _part(dataset: dict[str, Any], x: str, y: str) -> Examples:

@@ -1,20 +1,65 @@
-"""Data as a training sees it: split, standardised, on the device, and loaded once per process."""
+"""Data as a training sees it: chosen, split, with the numbers to standardise it, and loaded once per process."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import math
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import data_root, load_test, load_train
-from models.data.examples import Examples
-from models.data.split import stratified_split
+from models.data import DataError, Examples, ImageFiles, Statistics, checksum, data_root, load_test, load_train
+from models.data.images import decoded
+from models.data.split import Indices, balanced_subset, stratified_split
 from models.workload import Workload
 
 _PROCESS_KEEPS = 4  # workloads of one study seldom differ in more data sets, and each may take hundreds of megabytes
+_CHUNK = 2**20  # numbers that are counted at a time
+_DECODED_FOR_STATISTICS = 2000  # images, of those that stay in their files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some examples of a data set, of which batches can be taken.
+
+    Args:
+        source: all that was loaded, of which this is a part: on the device, or on the CPU a file mapped into memory, or
+            images that stay in their files. Numbers that are no ``uint8`` are standardised already.
+        rows: which rows of `source` belong to the part, in order, shape ``(n,)``, ``int64``; None if all do.
+        y: classes, shape ``(n,)``, ``int64``, on the device.
+        statistics: by which inputs are standardised.
+        sha256: hash of all that `source` was made of, as decoded; of images that stay in their files, of their names
+            and classes.
+    """
+
+    source: Tensor | ImageFiles
+    rows: Tensor | None
+    y: Tensor
+    statistics: Statistics
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def device(self) -> torch.device:
+        """Return where batches are."""
+        return self.y.device
+
+    @property
+    def x(self) -> Tensor:
+        """Return a copy of all inputs as they are stored."""
+        return self.stored(torch.arange(len(self), device=self.device))
+
+    def stored(self, batch: Tensor) -> Tensor:
+        """Return inputs by their position in the part, shape ``(len(batch), *input_shape)``, as they are stored."""
+        if isinstance(self.source, ImageFiles):
+            raise TypeError("images that stay in their files are read by models.data.streaming")
+        return self.source.index_select(0, batch if self.rows is None else self.rows.index_select(0, batch))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,62 +69,207 @@ class Prepared:
     Args:
         train: what the updates see.
         validation: what selection reads.
-        mean: mean over all numbers of the training part, by which every part is standardised.
-        std: standard deviation of the same.
+        split_sha256: hash of the rows of both parts.
     """
 
-    train: Examples
-    validation: Examples
-    mean: float
-    std: float
+    train: Part
+    validation: Part
+    split_sha256: str
+
+    @property
+    def statistics(self) -> Statistics:
+        """Return what every part is standardised by."""
+        return self.train.statistics
 
 
 def prepare(workload: Workload, device: torch.device) -> Prepared:
-    """Load, split and standardise the training part of a workload's data set.
+    """Load and split the training part of a workload's data set.
 
-    The split depends on ``split_seed`` and the classes only, so that all trainings of a workload share it.
+    Subset and split depend on ``split_seed`` and the classes only, so that all trainings of a workload share them.
 
     Args:
         workload: what is trained.
-        device: where the tensors go.
+        device: where batches are wanted.
 
     Returns:
         The two parts; the same object for the same request within a process.
 
     Raises:
-        DataError: if the files are not there.
+        DataError: if the files are not there, or not what they should be.
     """
-    root = data_root(workload.data_root)
-    return _prepare(workload.dataset, root, workload.validation_frac, workload.split_seed, device)
+    return _prepare(_Request.of(workload), device)
 
 
-def prepare_test(workload: Workload, device: torch.device) -> Examples:
-    """Load the test part and standardise it with the statistics of the training part; see ``prepare``."""
-    parts = prepare(workload, device)
-    return _prepare_test(workload.dataset, data_root(workload.data_root), parts.mean, parts.std, device)
+def prepare_test(workload: Workload, device: torch.device) -> Part:
+    """Load the test part, to be standardised with the statistics of the training part; see `prepare`."""
+    return _prepare_test(_Request.of(workload), device)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What decides the data of a workload; requests for the same are equal.
+
+    Args:
+        key: all that decides, as text.
+        workload: one of the workloads that ask for it.
+    """
+
+    key: str
+    workload: Workload = field(compare=False)
+
+    @classmethod
+    def of(cls, workload: Workload) -> _Request:
+        fields = {"dataset", "dataset_settings", "train_samples", "split_seed", "validation_frac"}
+        return cls(f"{data_root(workload.data_root)} {workload.model_dump_json(include=fields)}", workload)
 
 
 @lru_cache(maxsize=_PROCESS_KEEPS)
-def _prepare(
-    dataset: str, root: Path | None, validation_frac: float, split_seed: int, device: torch.device
-) -> Prepared:
-    x, y = load_train(dataset, root)
-    kept, held_out = (torch.from_numpy(part) for part in stratified_split(y, validation_frac, split_seed))
-    numbers = x[kept].to(torch.float64)
-    mean, std = numbers.mean().item(), numbers.std(correction=0).item()
+def _prepare(request: _Request, device: torch.device) -> Prepared:
+    workload = request.workload
+    loaded = load_train(workload.dataset, workload.data_root, workload.dataset_settings)
+    _check_loaded(workload, loaded, workload.data.num_train)
+    split = _split(workload, loaded.y)
+    train, validation = (torch.from_numpy(rows) for rows in split)
+    statistics, sha256 = workload.data.statistics or _statistics(loaded, train), _digest(loaded)
     return Prepared(
-        train=Examples(_standardised(x[kept], mean, std, device), y[kept].to(device)),
-        validation=Examples(_standardised(x[held_out], mean, std, device), y[held_out].to(device)),
-        mean=mean,
-        std=std,
+        train=_part(loaded, sha256, train, statistics, device),
+        validation=_part(loaded, sha256, validation, statistics, device),
+        split_sha256=hashlib.sha256(b"".join(rows.tobytes() for rows in split)).hexdigest(),
     )
 
 
+def _split(workload: Workload, y: Tensor) -> tuple[Indices, Indices]:
+    """Return which rows of the training data are trained on, and which are held out."""
+    available: Indices = np.arange(len(y))
+    if workload.train_samples is not None:
+        available = balanced_subset(y, workload.train_samples, workload.split_seed)
+    kept, held_out = stratified_split(y[available], workload.validation_frac, workload.split_seed)
+    return available[kept], available[held_out]
+
+
 @lru_cache(maxsize=_PROCESS_KEEPS)
-def _prepare_test(dataset: str, root: Path | None, mean: float, std: float, device: torch.device) -> Examples:
-    x, y = load_test(dataset, root)
-    return Examples(_standardised(x, mean, std, device), y.to(device))
+def _prepare_test(request: _Request, device: torch.device) -> Part:
+    workload = request.workload
+    loaded = load_test(workload.dataset, workload.data_root, workload.dataset_settings)
+    _check_loaded(workload, loaded, len(loaded.y))
+    everything, statistics = torch.arange(len(loaded.y)), _prepare(request, device).statistics
+    return _part(loaded, _digest(loaded), everything, statistics, device)
 
 
-def _standardised(x: Tensor, mean: float, std: float, device: torch.device) -> Tensor:
-    return ((x.to(torch.float32) - mean) / std).to(device)
+def _check_loaded(workload: Workload, loaded: Examples | ImageFiles, expected: int) -> None:
+    shape = loaded.shape if isinstance(loaded, ImageFiles) else tuple(loaded.x.shape[1:])
+    number = len(loaded.paths if isinstance(loaded, ImageFiles) else loaded.x)
+    y, classes = loaded.y, workload.num_classes
+    offences = [
+        f"dataset {workload.dataset} must have {condition}; got {found}."
+        for condition, found, fits in (
+            (f"{expected} examples and as many classes", f"{number} and {len(y)}", number == len(y) == expected),
+            (f"examples of shape {list(workload.input_shape)}", list(shape), tuple(shape) == workload.input_shape),
+            (f"classes in [0, {classes})", _span(y), len(y) and int(y.min()) >= 0 and int(y.max()) < classes),
+        )
+        if not fits
+    ]
+    if offences:
+        raise DataError("\n".join(offences))
+
+
+def _span(y: Tensor) -> str:
+    return f"[{int(y.min())}, {int(y.max())}]" if len(y) else "none"
+
+
+def _digest(loaded: Examples | ImageFiles) -> str:
+    if isinstance(loaded, Examples):
+        return checksum(loaded)
+    names = (f"{'/'.join(Path(path).parts[-2:])} {y}" for path, y in zip(loaded.paths, loaded.y.tolist(), strict=True))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def _part(
+    loaded: Examples | ImageFiles, sha256: str, rows: Tensor, statistics: Statistics, device: torch.device
+) -> Part:
+    """Put a part where it is used: mapped files stay where they are if that is the CPU, all else is copied."""
+    source: Tensor | ImageFiles
+    left: Tensor | None = None
+    if isinstance(loaded, ImageFiles):
+        source, left = loaded, rows
+    elif loaded.x.dtype == torch.uint8 and device.type == "cpu":
+        source, left = loaded.x, rows
+    elif loaded.x.dtype == torch.uint8:
+        source = loaded.x[rows].to(device)
+    else:
+        x = loaded.x[rows].to(torch.float32)
+        mean, std = as_tensors(statistics, images=x.ndim == 4, device=x.device)
+        source = ((x - mean) / std).to(device)
+    return Part(source=source, rows=left, y=loaded.y[rows].to(device), statistics=statistics, sha256=sha256)
+
+
+def as_tensors(statistics: Statistics, *, images: bool, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation in a shape that goes with an example."""
+    shape = (-1, 1, 1) if images else (-1,)
+    mean, std = (torch.tensor(values, dtype=torch.float32, device=device).view(shape) for values in statistics)
+    return mean, std
+
+
+def _statistics(loaded: Examples | ImageFiles, rows: Tensor) -> Statistics:
+    """Return mean and standard deviation over some rows: per channel of images, else over all numbers.
+
+    Of images that stay in their files, evenly spaced ones are decoded.
+
+    Raises:
+        DataError: if a channel has the same number everywhere.
+    """
+    if isinstance(loaded, ImageFiles):
+        some = rows[:: max(1, len(rows) // _DECODED_FOR_STATISTICS)].tolist()
+        x = decoded([loaded.paths[row] for row in some], loaded.shape)
+    else:
+        x = loaded.x[rows]
+    by_channel = x.transpose(0, 1).flatten(1) if x.ndim == 4 else x.reshape(1, -1)
+    moments = [_of_bytes(numbers) if x.dtype == torch.uint8 else _of_numbers(numbers) for numbers in by_channel]
+    if not all(std > 0 for _, std in moments):
+        raise DataError(f"the training part must vary in every channel; got standard deviations {moments}.")
+    return Statistics(mean=tuple(mean for mean, _ in moments), std=tuple(std for _, std in moments))
+
+
+def _of_bytes(numbers: Tensor) -> tuple[float, float]:
+    """Return mean and standard deviation by counting, which takes no memory beyond the numbers'."""
+    counts = [np.bincount(part.numpy(), minlength=256) for part in torch.split(numbers, _CHUNK)]
+    share, values = np.sum(counts, axis=0) / len(numbers), np.arange(256)
+    mean = float(share @ values)
+    return mean, math.sqrt(share @ (values - mean) ** 2)
+
+
+def _of_numbers(numbers: Tensor) -> tuple[float, float]:
+    exact = numbers.to(torch.float64)
+    return exact.mean().item(), exact.std(correction=0).item()
+
+
+def data_digest(workload: Workload, device: torch.device, *, with_test: bool) -> str:
+    """Return the first 16 digits of the SHA-256 of the data that a training used: of the training and of the test part.
+
+    Args:
+        workload: what is trained.
+        device: where.
+        with_test: whether the test part was read.
+    """
+    parts = [prepare(workload, device).train, *([prepare_test(workload, device)] if with_test else [])]
+    return " ".join(part.sha256[:16] for part in parts)
+
+
+def data_facts(workload: Workload) -> dict[str, str]:
+    """Return what of a workload's training data is worth recording, as text: which it is, how it was split.
+
+    The test part is left alone.
+
+    Raises:
+        DataError: as `prepare` does.
+    """
+    parts = prepare(workload, torch.device("cpu"))
+    return {
+        "dataset": workload.dataset,
+        "sha256": parts.train.sha256,
+        "split_sha256": parts.split_sha256,
+        "training_examples": str(len(parts.train)),
+        "validation_examples": str(len(parts.validation)),
+        "mean": ", ".join(f"{mean:.6g}" for mean in parts.statistics.mean),
+        "std": ", ".join(f"{std:.6g}" for std in parts.statistics.std),
+    }

@@ -15,6 +15,31 @@ def held_out_count(num_examples: int, frac: float) -> int:
     return math.floor(frac * num_examples + 0.5)
 
 
+def balanced_subset(y: npt.ArrayLike, count: int, seed: int) -> Indices:
+    """Choose `count` indices at random, as many of each class as can be.
+
+    Numbers of the classes differ by at most one, but for classes that have fewer examples and give them all. A smaller
+    subset of the same seed is part of every larger one.
+
+    Args:
+        y: classes, shape ``(n,)``.
+        count: how many, in ``[0, n]``.
+        seed: seed of the choice, >= 0.
+
+    Returns:
+        The indices, sorted, shape ``(count,)``.
+    """
+    labels = np.asarray(y)
+    # A generator of its own, since the same seed splits the subset afterwards.
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+    shuffled = random.permutation(len(labels))
+    order = shuffled[np.argsort(labels[shuffled], kind="stable")]  # class by class, each in its random order
+    rank = np.concatenate([np.arange(size) for size in np.unique(labels, return_counts=True)[1]])
+    turns = random.permutation(len(labels))  # who comes first among those of equal rank
+    chosen = order[np.lexsort((turns, rank))[:count]]
+    return np.sort(chosen)
+
+
 def stratified_split(y: npt.ArrayLike, frac: float, seed: int) -> tuple[Indices, Indices]:
     """Split indices at random so that every class keeps its share in both parts.
 

@@ -1,57 +1,114 @@
 """Networks by name, and how one is built from a seed.
 
-A builder takes ``(input_shape, num_classes, *, settings...)`` and returns an ``nn.Module`` that maps
-examples of shape ``(n, *input_shape)`` to logits of shape ``(n, num_classes)``. To add one, write its file
-and add its line to the table.
+A builder takes ``(input_shape, num_classes, *, settings...)`` and returns an ``nn.Module`` that maps examples of shape
+``(n, *input_shape)`` to logits of shape ``(n, num_classes)``. To add one, write its file and add its line to the table.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from models.networks.cifar_resnet import cifar_resnet
 from models.networks.conv1d import conv1d
+from models.networks.densenet import densenet
+from models.networks.lenet import lenet
+from models.networks.libraries import LIBRARIES, Builder, is_outside, outside_builder
 from models.networks.mlp import mlp
-from schedules.checks import unknown_option
+from models.networks.options import COMMON_SETTINGS, apply_common, has_batch_norm, read_common, set_bn_momentum
+from models.networks.preact_resnet import preact_resnet
+from models.networks.resnet import resnet
+from models.networks.wide_resnet import wide_resnet
+from schedules.checks import complaint, unknown_option
 
-NETWORKS: Mapping[str, Callable[..., nn.Module]] = {
+__all__ = [
+    "LIBRARIES",
+    "NETWORKS",
+    "NetworkFacts",
+    "build_network",
+    "check_network",
+    "check_network_name",
+    "network_setting_defaults",
+    "set_bn_momentum",
+]
+
+NETWORKS: Mapping[str, Builder] = {
+    "cifar_resnet": cifar_resnet,
     "conv1d": conv1d,
+    "densenet": densenet,
+    "lenet": lenet,
     "mlp": mlp,
+    "preact_resnet": preact_resnet,
+    "resnet": resnet,
+    "wide_resnet": wide_resnet,
 }
+
+_ELSEWHERE = "torchvision:NAME, timm:NAME, package.module:function"
+
+
+def check_network_name(name: str) -> None:
+    """Check that a name is in the table or has the form of a network from elsewhere; nothing is imported.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if name not in NETWORKS and not is_outside(name):
+        raise ValueError(unknown_option("network", name, [*NETWORKS, _ELSEWHERE]))
 
 
 def network_setting_defaults(name: str) -> dict[str, Any]:
-    """List the settings of a network, the keyword-only parameters of its builder, with their defaults."""
+    """List the settings of a network of the table with their defaults: its own, then those that every network has."""
     parameters = inspect.signature(NETWORKS[name]).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    own = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    return {**own, **COMMON_SETTINGS}
 
 
-def check_network(name: str, input_shape: tuple[int, ...], num_classes: int, settings: Mapping[str, Any]) -> None:
-    """Build the network without memory or random numbers, to see whether it can be built.
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts:
+    """What is known of a network that was built for a moment.
 
     Args:
-        name: key of ``NETWORKS``.
+        num_parameters: numbers that are learned.
+        has_batch_norm: whether it has batch normalisation.
+    """
+
+    num_parameters: int
+    has_batch_norm: bool
+
+
+def check_network(
+    name: str, input_shape: tuple[int, ...], num_classes: int, settings: Mapping[str, Any]
+) -> NetworkFacts:
+    """Build a network without memory or random numbers; pass two examples through it if it is from elsewhere.
+
+    Args:
+        name: key of ``NETWORKS``, or the name of a network from elsewhere, which is imported.
         input_shape: shape of one example.
         num_classes: number of classes.
-        settings: keyword arguments of the builder.
+        settings: keyword arguments of the builder, and settings that every network has.
+
+    Returns:
+        What became known of it.
 
     Raises:
-        ValueError: if a setting is unknown or out of range, or the shape does not fit.
+        ValueError: if a setting is unknown or out of range, or the network does not fit the examples.
     """
-    known = network_setting_defaults(name)
-    offences = [
-        unknown_option("network_settings", key, known, f"the settings of {name}")
-        for key in settings
-        if key not in known
-    ]
-    if offences:
-        raise ValueError("\n".join(offences))
-    with torch.device("meta"):
-        NETWORKS[name](input_shape, num_classes, **settings)
+    if name in NETWORKS:
+        _check_setting_names(name, settings)
+        with torch.device("meta"):
+            return _facts(_build(name, input_shape, num_classes, settings))
+    read_common(settings)
+    network, logits = _outside_trial_run(name, input_shape, num_classes, settings)
+    got = f"logits of shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+    if got != f"logits of shape [2, {num_classes}]":
+        condition = f"one that makes logits of shape [2, {num_classes}] of two examples of shape {list(input_shape)}"
+        raise ValueError(complaint("network", condition, name, f"It makes {got}."))
+    return _facts(network)
 
 
 def build_network(
@@ -63,10 +120,10 @@ def build_network(
     back after.
 
     Args:
-        name: key of ``NETWORKS``.
+        name: key of ``NETWORKS``, or the name of a network from elsewhere, which is imported.
         input_shape: shape of one example.
         num_classes: number of classes.
-        settings: keyword arguments of the builder.
+        settings: keyword arguments of the builder, and settings that every network has.
         seed: seed of the initialisation stream.
 
     Returns:
@@ -74,4 +131,50 @@ def build_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return NETWORKS[name](input_shape, num_classes, **settings)
+        return _build(name, input_shape, num_classes, settings)
+
+
+def _build(name: str, input_shape: tuple[int, ...], num_classes: int, settings: Mapping[str, Any]) -> nn.Module:
+    common = read_common(settings)
+    own = {key: value for key, value in settings.items() if key not in COMMON_SETTINGS}
+    builder = NETWORKS[name] if name in NETWORKS else outside_builder(name)
+    network: object = builder(input_shape, num_classes, **own)
+    if not isinstance(network, nn.Module):
+        remedy = f"It returned {network!r}."
+        raise ValueError(complaint("network", "a function that returns a torch.nn.Module", name, remedy))  # noqa: TRY004
+    return apply_common(network, common)
+
+
+def _facts(network: nn.Module) -> NetworkFacts:
+    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    return NetworkFacts(num_parameters=num_parameters, has_batch_norm=has_batch_norm(network))
+
+
+def _check_setting_names(name: str, settings: Mapping[str, Any]) -> None:
+    known = network_setting_defaults(name)
+    if unknown := [key for key in settings if key not in known]:
+        of = f"the settings of {name}"
+        raise ValueError("\n".join(unknown_option("network_settings", key, known, of) for key in unknown))
+
+
+def _outside_trial_run(
+    name: str, input_shape: tuple[int, ...], num_classes: int, settings: Mapping[str, Any]
+) -> tuple[nn.Module, object]:
+    """Return a network from elsewhere, and what it makes of two examples.
+
+    One that needs numbers to be built or to run, which tensors without memory do not have, is tried on the CPU.
+    """
+    raised: Exception
+    for device in ("meta", "cpu"):
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
+                network = _build(name, input_shape, num_classes, settings)
+                return network, network(torch.zeros(2, *input_shape))
+        except ValueError:  # it says what is wrong
+            raise
+        except Exception as error:  # noqa: BLE001 (it may raise anything)
+            raised = error
+            if "meta" not in str(error).lower():  # torch's name for tensors without memory
+                break
+    condition = "one that can be built with its settings and takes the data set's examples"
+    raise ValueError(complaint("network", condition, name, f"It raised {type(raised).__name__}: {raised}")) from raised

@@ -11,6 +11,7 @@ from models.training.checkpoint import (
     save_checkpoint,
     training_identity,
 )
+from models.training.fitting import idle_reason
 from models.training.loop import Pause, evaluation_updates, train, train_with_pauses
 from models.training.values import Progress, Training
 
@@ -23,6 +24,7 @@ __all__ = [
     "Training",
     "check_settings",
     "evaluation_updates",
+    "idle_reason",
     "load_checkpoint",
     "remove_checkpoint",
     "save_checkpoint",

@@ -20,6 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.data.prepared import data_digest
+from models.importing import source_of
+from models.networks import LIBRARIES
 from models.training.values import Progress, Training
 
 _FORMAT = 1
@@ -37,20 +40,26 @@ class Checkpoint:
     Args:
         update: updates done.
         train_seconds: time in updates so far.
+        evaluation_seconds: time in evaluations so far.
+        overflows: updates so far that were left out because scaled gradients overflowed.
         losses: of the updates since the last evaluation.
         curve: progress so far.
         network: the network's ``state_dict``; it must hold all that changes in training.
         optimizer: the optimizer's ``state_dict``.
-        batches: the generator of the data order as this epoch began, and the position in the epoch.
+        scaler: scale of the loss in fp16; empty in other precisions.
+        inputs: the generators of data order and augmentation, and the position in the epoch.
     """
 
     update: int
     train_seconds: float
+    evaluation_seconds: float
+    overflows: int
     losses: tuple[float, ...]
     curve: tuple[Progress, ...]
     network: dict[str, Any]
     optimizer: dict[str, Any]
-    batches: dict[str, Any]
+    scaler: dict[str, Any]
+    inputs: dict[str, Any]
 
 
 def on_cpu(value: Any) -> Any:
@@ -66,7 +75,7 @@ def on_cpu(value: Any) -> Any:
 
 
 def training_identity(training: Training, device: torch.device | str) -> dict[str, str]:
-    """Return what must be equal for a checkpoint to be of use: training, code, torch, device.
+    """Return what must be equal for a checkpoint to be of use: training, data, code, torch, device.
 
     Where the data lies is left out, since it differs between machines.
     """
@@ -78,7 +87,8 @@ def training_identity(training: Training, device: torch.device | str) -> dict[st
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     return {
         "training": hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest(),
-        "code": _code_digest(),
+        "data": data_digest(training.workload, device, with_test=False),
+        "code": " ".join([_code_digest(), *_digests_of_users_code(training)]),
         "torch": torch.__version__,
         "device": where,
     }
@@ -91,6 +101,13 @@ def _code_digest() -> str:
     for path in sorted(path for room in _ROOMS for path in (root / room).rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _digests_of_users_code(training: Training) -> list[str]:
+    """Hash the files of the functions that the workload names as ``package.module:function``."""
+    named = training.workload.elsewhere.items()
+    found = [source_of(field, name) for field, name in named if name.partition(":")[0] not in LIBRARIES]
+    return [source[1] for source in found if source]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, identity: Mapping[str, str]) -> None:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from models.data.examples import Examples
-from models.data.prepared import prepare, prepare_test
-from models.networks import build_network
+from models.data.inputs import TrainingInputs
+from models.losses import build_loss
+from models.networks import build_network, set_bn_momentum
+from models.optimizers import build_optimizer, has_momentum
 from models.settings import Resolved, resolve
 from models.streams import stream_seed
+from models.training.account import Account
 from models.training.batches import Batches
 from models.training.checkpoint import Checkpoint, on_cpu
+from models.training.evaluation import Evaluator, build_evaluator, evaluate, other_inputs
+from models.training.fitting import idle_reason
+from models.training.forward import training_forward
+from models.training.process_state import ProcessState
+from models.training.update import Learner, update
 from models.training.values import Progress, Training
 from schedules.checks import complaint
 
-_EVALUATION_BATCH = 8192  # examples; bounds the memory for activations
-
 
 def train(training: Training, device: torch.device | str = "cpu") -> Iterator[Progress]:
-    """Train with SGD and yield progress at evenly spaced updates.
+    """Train and yield progress at evenly spaced updates.
 
-    Equal trainings on a CPU yield bitwise equal progress (``train_seconds`` apart) at an equal number of
-    threads, whatever ran before in the process. No global random state is changed, nor the number of
-    threads.
+    Equal trainings on a CPU yield bitwise equal progress (seconds apart) at an equal number of threads, whatever ran
+    before in the process. No global random state is changed, nor the number of threads.
 
     Args:
         training: what to do.
@@ -48,8 +52,11 @@ def train(training: Training, device: torch.device | str = "cpu") -> Iterator[Pr
 
 
 def train_with_pauses(
-    training: Training, device: torch.device | str = "cpu", start: Checkpoint | None = None
-) -> Iterator[Progress | Pause]:
+    training: Training,
+    device: torch.device | str = "cpu",
+    start: Checkpoint | None = None,
+    resolved: Resolved | None = None,
+) -> Generator[Progress | Pause, None, None]:
     """Train as `train` does, and pause after every update and every batch of an evaluation.
 
     Args:
@@ -57,6 +64,8 @@ def train_with_pauses(
         device: where to do it.
         start: where to go on; None begins anew. What follows is, on a CPU, bitwise what would have followed in the
             training that the checkpoint was taken of.
+        resolved: rate and momentum of each update, and how many there are, in place of what the training's settings
+            and budget say.
 
     Returns:
         An iterator that trains as it is consumed; of the progress, it yields what comes after `start`.
@@ -66,11 +75,20 @@ def train_with_pauses(
         DataError: at the first pause, if the data set's files are not there.
     """
     workload = training.workload
-    total_updates = training.budget.total_updates(workload.num_train, workload.batch_size)
-    resolved = resolve(training.schedule, training.momentum_policy, training.settings, total_updates)
-    if workload.nesterov and resolved.momentum_policy.momentum == 0:
-        raise ValueError(complaint("momentum", "> 0 where nesterov is on", 0.0, "Raise it, or turn nesterov off."))
+    if resolved is None:
+        total_updates = training.budget.total_updates(workload.num_train, workload.batch_size)
+        resolved = resolve(training.schedule, training.momentum_policy, training.settings, total_updates)
+    _check_together(training, resolved)
     return _progress(training, resolved, torch.device(device), start)
+
+
+def _check_together(training: Training, resolved: Resolved) -> None:
+    """Raise ValueError where settings of the arm do not go with the workload."""
+    if training.workload.nesterov and resolved.momentum_policy.momentum == 0:
+        raise ValueError(complaint("momentum", "> 0 where nesterov is on", 0.0, "Raise it, or turn nesterov off."))
+    for setting in ("weight_decay", "label_smoothing", "bn_momentum"):
+        if (value := getattr(resolved, setting)) and (reason := idle_reason(training.workload, setting)):
+            raise ValueError(complaint(setting, f"left out here ({reason})", value))
 
 
 def evaluation_updates(total_updates: int, evaluations: int) -> list[int]:
@@ -88,34 +106,13 @@ def evaluation_updates(total_updates: int, evaluations: int) -> list[int]:
     return [-(-i * total_updates // number) for i in range(1, number + 1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Learner:
-    """What the updates work on."""
-
-    network: nn.Module
-    optimizer: torch.optim.SGD
-    batches: Batches
-    examples: Examples
-    resolved: Resolved
-
-
-@dataclass(kw_only=True)
-class _Account:
-    """What has been done so far; `losses` are those since the last evaluation."""
-
-    done: int = 0
-    train_seconds: float = 0.0
-    losses: list[float] = field(default_factory=list)
-    curve: list[Progress] = field(default_factory=list)
-
-
 class Pause:
     """A moment between two updates: the training waits, and its state can be taken.
 
     A training has one of these and yields it again and again; it tells of the present moment.
     """
 
-    def __init__(self, learner: _Learner, account: _Account) -> None:
+    def __init__(self, learner: Learner, account: Account) -> None:
         self._learner = learner
         self._account = account
 
@@ -124,48 +121,63 @@ class Pause:
         """Return the updates done."""
         return self._account.done
 
+    @property
+    def loss(self) -> float:
+        """Return the loss of the last update, on its own batch; NaN before the first one after an evaluation."""
+        self._account.settle()
+        return self._account.losses[-1] if self._account.losses else math.nan
+
+    @property
+    def network(self) -> nn.Module:
+        """Return the network as it is now; to be read, not changed."""
+        return self._learner.network
+
     def checkpoint(self) -> Checkpoint:
         """Return a copy of all that is needed to go on from here."""
+        learner, account = self._learner, self._account
+        account.settle()
         return Checkpoint(
-            update=self._account.done,
-            train_seconds=self._account.train_seconds,
-            losses=tuple(self._account.losses),
-            curve=tuple(self._account.curve),
-            network=on_cpu(self._learner.network.state_dict()),
-            optimizer=on_cpu(self._learner.optimizer.state_dict()),
-            batches=on_cpu(self._learner.batches.state()),
+            update=account.done,
+            train_seconds=account.train_seconds,
+            evaluation_seconds=account.evaluation_seconds,
+            overflows=account.overflows,
+            losses=tuple(account.losses),
+            curve=tuple(account.curve),
+            network=on_cpu(learner.network.state_dict()),
+            optimizer=on_cpu(learner.optimizer.state_dict()),
+            scaler=learner.scaler.state_dict() if learner.scaler else {},
+            inputs=on_cpu(learner.inputs.state()),
         )
 
 
 def _progress(
     training: Training, resolved: Resolved, device: torch.device, start: Checkpoint | None
-) -> Iterator[Progress | Pause]:
-    validation = prepare(training.workload, device).validation
-    test = prepare_test(training.workload, device) if training.read_test else None
-    learner, account = _learner(training, resolved, device), _Account()
-    if start:
-        _restore(learner, account, start)
+) -> Generator[Progress | Pause, None, None]:
+    state = ProcessState(stream_seed(training.seed, "noise"), device, deterministic=training.workload.deterministic)
+    evaluator = build_evaluator(training, device, state)
+    learner, account = _learner(training, resolved, evaluator), Account(device_type=device.type)
+    try:
+        if training.workload.compile:
+            _compile(learner, evaluator)
+        if start:
+            _restore(learner, account, start)
+        yield from _to_the_end(training, learner, account, evaluator)
+    finally:
+        learner.inputs.close()
+
+
+def _to_the_end(
+    training: Training, learner: Learner, account: Account, evaluator: Evaluator
+) -> Generator[Progress | Pause, None, None]:
     pause = Pause(learner, account)
-    for goal in evaluation_updates(resolved.schedule.total_steps, training.evaluations)[len(account.curve) :]:
+    goals = evaluation_updates(learner.resolved.schedule.total_steps, training.evaluations)
+    for goal in goals[len(account.curve) :]:
         yield from _updates_until(goal, learner, account, pause)
-        finite = math.isfinite(account.losses[-1]) and _is_finite(learner.network)
-        accuracy, test_accuracy = math.nan, None
+        finite = not account.has_diverged and _is_finite(learner.network)
+        accuracies: tuple[float, float | None] = (math.nan, None)
         if finite:
-            accuracy = yield from _accuracy(learner.network, validation, pause)
-            test_accuracy = (yield from _accuracy(learner.network, test, pause)) if test else None
-        lr, momentum = resolved.at(account.done - 1)
-        progress = Progress(
-            update=account.done,
-            epoch=account.done / (training.workload.num_train // training.workload.batch_size),
-            total_updates=resolved.schedule.total_steps,
-            train_loss=math.fsum(account.losses) / len(account.losses) if finite else math.nan,
-            validation=accuracy,
-            test=test_accuracy,
-            lr=lr,
-            momentum=momentum,
-            train_seconds=account.train_seconds,
-            diverged=not finite,
-        )
+            accuracies = yield from _timed(evaluate(evaluator, learner.network, pause), account)
+        progress = _present(evaluator, learner, account, accuracies)
         account.curve.append(progress)
         account.losses.clear()
         yield progress
@@ -173,9 +185,58 @@ def _progress(
             return
 
 
-def _learner(training: Training, resolved: Resolved, device: torch.device) -> _Learner:
-    workload = training.workload
-    examples = prepare(workload, device).train
+def _updates_until(goal: int, learner: Learner, account: Account, pause: Pause) -> Iterator[Pause]:
+    """Do the updates up to `goal`; stop after a loss that is not finite."""
+    learner.network.train()
+    while account.done < goal and not account.has_diverged:
+        started_at = time.perf_counter()
+        loss, overflowed = update(learner, account.done)
+        account.note(loss, overflowed, started_at)
+        yield pause
+    account.settle()
+
+
+def _timed(
+    evaluation: Generator[Pause, None, tuple[float, float | None]], account: Account
+) -> Generator[Pause, None, tuple[float, float | None]]:
+    """Yield what an evaluation yields, return what it returns, and add its time to the account."""
+    with closing(evaluation):
+        while True:
+            started_at = time.perf_counter()
+            try:
+                pause = next(evaluation)
+            except StopIteration as end:
+                accuracies: tuple[float, float | None] = end.value
+                return accuracies
+            finally:
+                account.evaluation_seconds += time.perf_counter() - started_at
+            yield pause
+
+
+def _present(
+    evaluator: Evaluator, learner: Learner, account: Account, accuracies: tuple[float, float | None]
+) -> Progress:
+    workload, (validation, test) = evaluator.training.workload, accuracies
+    diverged = math.isnan(validation)
+    lr, momentum = learner.resolved.at(account.done - 1)
+    return Progress(
+        update=account.done,
+        epoch=account.done / (workload.num_train // workload.batch_size),
+        total_updates=learner.resolved.schedule.total_steps,
+        train_loss=math.nan if diverged else math.fsum(account.losses) / len(account.losses),
+        validation=validation,
+        test=test,
+        lr=lr,
+        momentum=momentum if has_momentum(workload.optimizer) else 0.0,
+        train_seconds=account.train_seconds,
+        evaluation_seconds=account.evaluation_seconds,
+        overflows=account.overflows,
+        diverged=diverged,
+    )
+
+
+def _learner(training: Training, resolved: Resolved, evaluator: Evaluator) -> Learner:
+    workload, device = training.workload, evaluator.device
     network = build_network(
         workload.network,
         workload.input_shape,
@@ -183,68 +244,56 @@ def _learner(training: Training, resolved: Resolved, device: torch.device) -> _L
         workload.network_settings,
         seed=stream_seed(training.seed, "init"),
     ).to(device)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=resolved.peak_lr,
-        momentum=resolved.momentum_policy.momentum,
-        weight_decay=resolved.weight_decay,
-        nesterov=workload.nesterov,
-        fused=True,  # the fastest of the three forms, by 4 % of an update for a small network on a CPU
-    )
-    return _Learner(
+    if resolved.bn_momentum is not None:
+        set_bn_momentum(network, resolved.bn_momentum)
+    if workload.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    order = Batches(len(evaluator.train), workload.batch_size, stream_seed(training.seed, "order"), device)
+    return Learner(
         network=network,
-        optimizer=optimizer,
-        batches=Batches(len(examples.y), workload.batch_size, stream_seed(training.seed, "order"), device),
-        examples=examples,
+        optimizer=build_optimizer(
+            workload.optimizer,
+            network,
+            workload.optimizer_settings,
+            momentum=resolved.momentum_policy.momentum,
+            weight_decay=resolved.weight_decay,
+            nesterov=workload.nesterov,
+            decay_norm_and_bias=workload.decay_norm_and_bias,
+        ),
+        scaler=torch.amp.GradScaler(device.type) if workload.precision == "fp16" else None,
+        inputs=TrainingInputs(
+            evaluator.train,
+            order,
+            workload.augmentation,
+            seed=stream_seed(training.seed, "augmentation"),
+            channels_last=workload.channels_last,
+        ),
+        forward=training_forward(workload, device),
+        loss=build_loss(workload.loss, resolved.label_smoothing),
+        rows_at_once=workload.rows_at_once,
         resolved=resolved,
+        state=evaluator.state,
     )
 
 
-def _restore(learner: _Learner, account: _Account, start: Checkpoint) -> None:
+def _compile(learner: Learner, evaluator: Evaluator) -> None:
+    """Apply a copy of the network to a batch, so that the time of compiling is in no update of the training."""
+    with closing(other_inputs(evaluator)) as inputs:
+        x = torch.split(next(inputs).x, learner.rows_at_once)[0]
+    with learner.state.at(0):
+        torch.autograd.backward(learner.forward(copy.deepcopy(learner.network).train(), x).sum())
+
+
+def _restore(learner: Learner, account: Account, start: Checkpoint) -> None:
     learner.network.load_state_dict(start.network)
     learner.optimizer.load_state_dict(start.optimizer)
-    learner.batches.restore(start.batches)
-    account.done, account.train_seconds = start.update, start.train_seconds
+    if learner.scaler:
+        learner.scaler.load_state_dict(start.scaler)
+    learner.inputs.restore(start.inputs)
+    account.done, account.overflows = start.update, start.overflows
+    account.train_seconds, account.evaluation_seconds = start.train_seconds, start.evaluation_seconds
     account.losses, account.curve = list(start.losses), list(start.curve)
 
 
-def _updates_until(goal: int, learner: _Learner, account: _Account, pause: Pause) -> Iterator[Pause]:
-    """Do the updates up to `goal`; stop at a loss that is not finite."""
-    learner.network.train()
-    while account.done < goal and (not account.losses or math.isfinite(account.losses[-1])):
-        started_at = time.perf_counter()
-        account.losses.append(_update(learner, account.done))
-        account.done += 1
-        account.train_seconds += time.perf_counter() - started_at
-        yield pause
-
-
-def _update(learner: _Learner, step: int) -> float:
-    """Do the update with this index and return its loss; at a loss that is not finite, leave the weights."""
-    network, optimizer, (x, y) = learner.network, learner.optimizer, learner.examples
-    batch = next(learner.batches)
-    logits = network(x.index_select(0, batch))
-    loss = functional.cross_entropy(logits, y.index_select(0, batch), label_smoothing=learner.resolved.label_smoothing)
-    value = loss.item()
-    if math.isfinite(value):
-        for group in optimizer.param_groups:
-            group["lr"], group["momentum"] = learner.resolved.at(step)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-    return value
-
-
 def _is_finite(network: nn.Module) -> bool:
-    return all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values())
-
-
-def _accuracy(network: nn.Module, examples: Examples, pause: Pause) -> Generator[Pause, None, float]:
-    """Return the share of right answers, with a pause after every batch."""
-    network.eval()
-    correct = 0
-    for x, y in zip(*(torch.split(part, _EVALUATION_BATCH) for part in examples), strict=True):
-        with torch.inference_mode():
-            correct += int((network(x).argmax(dim=1) == y).sum())
-        yield pause
-    return correct / len(examples.y)
+    return bool(torch.stack([tensor.isfinite().all() for tensor in network.state_dict().values()]).all())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.workload import Budget, Workload
@@ -56,6 +56,8 @@ class Progress:
         momentum: momentum of the last update.
         train_seconds: time in updates so far, without evaluation, loading and the consumer's own time.
         diverged: whether the training ended because loss or weights were not finite.
+        evaluation_seconds: time in evaluations so far.
+        overflows: updates so far that were left out because scaled gradients overflowed in fp16.
     """
 
     update: int
@@ -68,3 +70,5 @@ class Progress:
     momentum: float
     train_seconds: float
     diverged: bool
+    evaluation_seconds: float = field(default=0.0, compare=False)
+    overflows: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,14 @@ WORKLOAD_FIELDS = set(Workload.model_fields)
 def one_thread() -> None:
     """Keep to one thread: for tensors this small, two only wait for each other."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep decoded data sets out of the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("FAIRSWEEP_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture

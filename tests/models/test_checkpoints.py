@@ -13,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.optimizers import OPTIMIZERS
 from models.training import (
     Checkpoint,
     CheckpointError,
@@ -79,6 +80,40 @@ def test_a_training_interrupted_twice_anywhere_equals_the_uninterrupted_one(
         checkpoint = load_checkpoint(path, identity)
     assert checkpoint is not None
     assert [*bare(checkpoint.curve), *curve(training, checkpoint)] == whole
+
+
+NOISY = {"network": "tests.models.toys:noisy", "network_settings": {}, "batch_size": 48}
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        {"optimizer": "adamw", "precision": "bf16", "channels_last": True, "micro_batch": 16, "norm_batches": 2},
+        {"precision": "fp16", "loss": "tests.models.toys:steep"},
+        {"nesterov": True, "augmentation": {"flip": True, "crop": 1, "cutout": 3}, "deterministic": True},
+        {"decay_norm_and_bias": False, "channels_last": True},
+        *({"optimizer": name} for name in OPTIMIZERS),
+    ],
+    ids=lambda workload: " ".join(f"{name}={value}" for name, value in workload.items()),
+)
+def test_whatever_a_workload_asks_for_goes_on_exactly(
+    make_training: MakeTraining, tmp_path: Path, workload: dict[str, Any]
+) -> None:
+    """Dropout and batch norm, clipped gradients, a rate and a momentum that move; interrupted in three places."""
+    training = make_training(
+        **NOISY,
+        **workload,
+        updates=8,
+        evaluations=2,
+        schedule="one_cycle",
+        settings={"peak_lr": 1e-3, "clip_norm": 0.5},
+    )
+    whole = curve(training)
+    for pauses in (2, 5, 8):
+        save_checkpoint(tmp_path / "c.pt", interrupted(training, pauses), {})
+        checkpoint = load_checkpoint(tmp_path / "c.pt", {})
+        assert checkpoint is not None
+        assert [*bare(checkpoint.curve), *curve(training, checkpoint)] == whole
 
 
 def test_it_ends_with_the_same_weights(make_training: MakeTraining) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data import DATASETS, DataError, download, load_test, load_train
+from models.data import Examples, ImageFiles, find_dataset, load_test, load_train
 from models.data.prepared import prepare, prepare_test
-from models.data.split import held_out_count, stratified_split
+from models.data.split import balanced_subset, held_out_count, stratified_split
 from models.workload import Workload
 
 CPU = torch.device("cpu")
@@ -22,6 +24,12 @@ CPU = torch.device("cpu")
 
 def digits(**changes: Any) -> Workload:
     return Workload(**({"name": "digits", "dataset": "digits", "network": "mlp"} | changes))
+
+
+def examples(name: str, load: Callable[[str], Examples | ImageFiles] = load_train) -> Examples:
+    loaded = load(name)
+    assert isinstance(loaded, Examples)
+    return loaded
 
 
 @given(
@@ -52,8 +60,8 @@ def test_a_split_depends_on_its_seed_alone() -> None:
 
 @pytest.mark.parametrize("name", ["digits", "mnist1d"])
 def test_parts_have_the_shape_and_size_that_the_table_promises(name: str) -> None:
-    dataset = DATASETS[name]
-    train, test = load_train(name), load_test(name)
+    dataset = find_dataset(name)
+    train, test = examples(name), examples(name, load_test)
     assert train.x.shape == (dataset.num_train, *dataset.input_shape)
     assert test.x.shape[1:] == dataset.input_shape
     assert set(train.y.tolist()) == set(test.y.tolist()) == set(range(dataset.num_classes))
@@ -62,7 +70,7 @@ def test_parts_have_the_shape_and_size_that_the_table_promises(name: str) -> Non
 
 
 def test_mnist1d_is_what_the_pinned_package_generates_from_its_published_arguments() -> None:
-    train, test = load_train("mnist1d"), load_test("mnist1d")
+    train, test = examples("mnist1d"), examples("mnist1d", load_test)
     assert (len(train.y), len(test.y)) == (4000, 1000)
     # mnist1d 0.0.2.post1, make_dataset(get_dataset_args())
     assert train.y[:10].tolist() == [2, 6, 4, 5, 6, 6, 6, 0, 3, 1]
@@ -85,70 +93,77 @@ def test_generating_mnist1d_leaves_the_global_generators_and_the_folder_alone(
     assert not list(tmp_path.iterdir())
 
 
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=200),
+    st.integers(0, 2**32),
+    st.data(),
+)
+def test_a_subset_is_as_balanced_as_the_classes_allow(labels: list[int], seed: int, data: st.DataObject) -> None:
+    y = np.array(labels)
+    count = data.draw(st.integers(0, len(y)))
+    chosen = balanced_subset(y, count, seed)
+    assert len(set(chosen.tolist())) == len(chosen) == count
+    assert chosen.tolist() == sorted(chosen.tolist())
+    taken = {label: int((y[chosen] == label).sum()) for label in np.unique(y)}
+    short_of = [number for label, number in taken.items() if number < (y == label).sum()]
+    assert max(taken.values()) - min([*short_of, max(taken.values())]) <= 1
+
+
+def test_a_smaller_subset_is_part_of_a_larger_one_of_the_same_seed() -> None:
+    y = np.repeat(np.arange(10), 50)
+    sizes = [set(balanced_subset(y, count, seed=3).tolist()) for count in (10, 101, 250, 500)]
+    assert all(small < large for small, large in pairwise(sizes))
+    assert not np.array_equal(balanced_subset(y, 100, seed=3), balanced_subset(y, 100, seed=4))
+
+
+def test_the_limited_data_of_the_paper_has_equally_many_of_each_class() -> None:
+    y = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 5000))
+    for count in (10_000, 20_000, 30_000, 40_000, 50_000):
+        assert np.unique(y[balanced_subset(y, count, seed=0)], return_counts=True)[1].tolist() == [count // 10] * 10
+
+
+def test_every_example_is_as_likely_to_be_in_a_subset() -> None:
+    """Within five standard errors of a binomial share."""
+    y = np.repeat(np.arange(2), 10)
+    repeats = 4000
+    counts = sum(np.bincount(balanced_subset(y, 5, seed), minlength=20) for seed in range(repeats))
+    assert counts / repeats == pytest.approx([0.25] * 20, abs=5 * (0.25 * 0.75 / repeats) ** 0.5)
+
+
+def test_a_workload_with_fewer_samples_holds_out_its_share_of_them() -> None:
+    workload = digits(train_samples=500, validation_frac=0.2)
+    parts = prepare(workload, CPU)
+    assert (workload.num_train, len(parts.train), len(parts.validation)) == (400, 400, 100)
+    both = torch.cat([parts.train.y, parts.validation.y])
+    assert both.bincount().tolist() == [50] * 10
+    assert parts.train.y.bincount().tolist() == [40] * 10
+
+
+def test_more_samples_than_there_are_cannot_be_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"train_samples must be at most the 1438 examples .*; got 1439\."):
+        digits(train_samples=1439)
+
+
 def test_all_parts_are_standardised_by_the_training_part_only() -> None:
     workload = digits(validation_frac=0.5)
     parts, test = prepare(workload, CPU), prepare_test(workload, CPU)
     assert parts.train.x.double().mean().item() == pytest.approx(0, abs=1e-6)
     assert parts.train.x.double().std(correction=0).item() == pytest.approx(1, abs=1e-6)
-    raw = load_train("digits").x
-    _, held_out = stratified_split(load_train("digits").y, 0.5, seed=0)
-    assert parts.mean != pytest.approx(raw.double().mean().item(), rel=1e-6)
-    assert torch.allclose(parts.validation.x, (raw[held_out] - parts.mean) / parts.std)
-    assert torch.allclose(test.x, (load_test("digits").x - parts.mean) / parts.std)
+    raw = examples("digits").x
+    _, held_out = stratified_split(examples("digits").y, 0.5, seed=0)
+    (mean,), (std,) = parts.statistics
+    assert mean != pytest.approx(raw.double().mean().item(), rel=1e-6)
+    assert torch.allclose(parts.validation.x, (raw[held_out] - mean) / std)
+    assert torch.allclose(test.x, (examples("digits", load_test).x - mean) / std)
 
 
 def test_parts_have_the_sizes_that_the_workload_promises() -> None:
     workload = digits(validation_frac=0.3)
     parts = prepare(workload, CPU)
-    assert len(parts.train.y) == workload.num_train == 1438 - 431
-    assert len(parts.validation.y) == 431
+    assert len(parts.train) == workload.num_train == 1438 - 431
+    assert len(parts.validation) == 431
 
 
 def test_a_process_loads_a_workloads_data_once() -> None:
     assert prepare(digits(batch_size=50), CPU) is prepare(digits(batch_size=20), CPU)
     assert prepare(digits(split_seed=1), CPU) is not prepare(digits(), CPU)
-
-
-@pytest.mark.parametrize("load", [load_train, load_test])
-def test_missing_files_are_reported_with_the_folder_and_how_to_fetch_them(load: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError) as caught:
-        load("mnist", tmp_path)
-    assert str(tmp_path / "MNIST" / "raw") in str(caught.value)
-    assert "download('mnist', 'FOLDER')" in str(caught.value)
-
-
-def test_a_missing_folder_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FAIRSWEEP_DATA", raising=False)
-    with pytest.raises(DataError, match=r"data_root must be .*; got none\. Set data_root .* or FAIRSWEEP_DATA"):
-        load_train("mnist")
-
-
-def test_the_environment_names_the_folder_where_the_workload_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAIRSWEEP_DATA", str(tmp_path / "from-environment"))
-    with pytest.raises(DataError, match="from-environment"):
-        load_train("mnist")
-    with pytest.raises(DataError, match="from-workload"):
-        load_train("mnist", tmp_path / "from-workload")
-
-
-def test_mnist_is_read_from_the_files_of_its_folder(tmp_path: Path) -> None:
-    raw = tmp_path / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for part, count in (("train", 4), ("t10k", 2)):
-        pixels = bytes(range(count)) * 28 * 28
-        header = b"\x00\x00\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (count, 28, 28))
-        (raw / f"{part}-images-idx3-ubyte").write_bytes(header + pixels)
-        classes = b"\x00\x00\x08\x01" + count.to_bytes(4, "big") + bytes(range(count))
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(classes)
-    train, test = load_train("mnist", tmp_path), load_test("mnist", tmp_path)
-    assert (train.x.shape, train.y.tolist()) == ((4, 28, 28), [0, 1, 2, 3])
-    assert (test.x.shape, test.y.tolist()) == ((2, 28, 28), [0, 1])
-
-
-def test_only_data_sets_with_files_can_be_fetched(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"dataset must be one of mnist; got 'digits'\."):
-        download("digits", tmp_path)
-    with pytest.raises(ValueError, match=r"dataset must be one of digits, mnist, mnist1d; got 'cifar'\."):
-        load_train("cifar")

@@ -305,6 +305,7 @@ def made_up(study: Study, trial: Trial) -> TrialResult:
         ended_at=2.0,
         attempts=2,
         hardware="a device",
+        data="0123456789abcdef",
     )
 
 
@@ -379,10 +380,11 @@ def test_an_extension_that_was_cut_short_is_done_again(study: Study, places: Pla
     assert [entry["version"] for entry in history] == [1, 2]
 
 
-def test_attempts_and_hardware_of_a_trial_are_recorded(study: Study, places: Places) -> None:
+def test_attempts_hardware_and_data_of_a_trial_are_recorded(study: Study, places: Places) -> None:
     launched(study, places, at_most=1)
     [run] = runs(study, places)
     assert (run.tags[layout.ATTEMPTS], run.tags[layout.HARDWARE]) == ("2", "a device")
+    assert run.tags[layout.DATA] == "0123456789abcdef"
     writer = recorder(study, places)
     writer.close(done=False)
     assert writer.hardware() == {run.tags[layout.CELL]: {"a device"}}

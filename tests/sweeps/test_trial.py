@@ -12,7 +12,7 @@ from models.training import Progress
 from sweeps.protocol import Protocol, Trial
 from sweeps.recording.record import record_of
 from sweeps.trial import Job, TrialResult, failed_result, job_for, run_job, run_to_end
-from tests.sweeps.studies import tiny_study
+from tests.sweeps.studies import tiny_data, tiny_study
 
 
 def first_trial(**changes: object) -> Trial:
@@ -53,6 +53,27 @@ def test_an_exception_fails_its_trial_and_keeps_the_traceback() -> None:
     assert result.kind == "failed"
     assert "peak_lr" in result.error
     assert "peak_lr" in record_of(result)["tags"]["mlflow.note.content"]
+
+
+def test_memory_that_runs_out_on_a_gpu_is_named_with_the_batch_and_the_next_trial_runs() -> None:
+    workload = tiny_data()["workloads"][0]
+    hungry = tiny_study(workloads=[{**workload, "loss": "tests.models.toys:hungry", "micro_batch": 25}])
+    result = run_to_end(job_for(hungry, first_trial()))
+    assert result.kind == "failed"
+    assert "Out of memory on cpu with batch_size 100 and micro_batch 25: set a smaller micro_batch" in result.error
+    assert "OutOfMemoryError" in result.error
+    assert run_to_end(job_for(tiny_study(), first_trial())).kind == "finished"
+
+
+def test_overflows_and_the_time_of_evaluations_are_recorded() -> None:
+    workload = tiny_data()["workloads"][0]
+    steep = tiny_study(workloads=[{**workload, "loss": "tests.models.toys:steep", "precision": "fp16"}])
+    result = run_to_end(job_for(steep, first_trial()))
+    finals = {name: value for name, value, _ in record_of(result)["metrics"] if name.startswith("final/")}
+    assert finals[layout.FINAL_OVERFLOWS] == result.curve[-1].overflows > 0
+    assert finals[layout.FINAL_EVALUATION_SECONDS] > 0
+    names = {name for name, _, _ in record_of(run_to_end(job_for(tiny_study(), first_trial())))["metrics"]}
+    assert layout.FINAL_OVERFLOWS not in names
 
 
 def test_a_lost_process_is_a_failed_trial() -> None:

@@ -1,0 +1,135 @@
+"""Images in files: which there are, and decoded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from models.data.examples import DataError
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_MODES = {1: "L", 3: "RGB"}
+_MOST_SHOWN = 5
+
+
+class Listing(NamedTuple):
+    """The images of one part of a data set.
+
+    Args:
+        paths: files, class by class, in the order of their names.
+        y: number of the class of each, shape ``(n,)``, ``int64``.
+        classes: names of the classes, sorted.
+    """
+
+    paths: tuple[str, ...]
+    y: Tensor
+    classes: tuple[str, ...]
+
+
+def listed(root: Path | None, part: str) -> Listing:
+    """List the images in the class folders of ``root/part``; names that begin with a dot are left out.
+
+    Raises:
+        DataError: if there is no such folder, or no image in one of the class folders; all of them at once.
+    """
+    if root is None:
+        raise DataError(
+            f"data_root must be the folder that holds {part}/; got none. Set data_root in the workload or "
+            "FAIRSWEEP_DATA in the environment."
+        )
+    folder = root / part
+    if not folder.is_dir():
+        raise DataError(f"data_root must be the folder that holds {part}/; got {str(root)!r}, and it is not in there.")
+    classes = tuple(sorted(entry.name for entry in os.scandir(folder) if _is_shown(entry) and entry.is_dir()))
+    if not classes:
+        raise DataError(f"{folder} must hold one folder of images per class; got none.")
+    images = [sorted(_images(folder / name)) for name in classes]
+    if empty := [str(folder / name) for name, paths in zip(classes, images, strict=True) if not paths]:
+        known = ", ".join(sorted(SUFFIXES))
+        raise DataError(f"class folders must hold images ({known}); got none in {_some(empty)}. Remove or fill them.")
+    y = torch.repeat_interleave(torch.arange(len(classes)), torch.tensor([len(paths) for paths in images]))
+    return Listing(tuple(path for paths in images for path in paths), y, classes)
+
+
+def image_side(path: str) -> int:
+    """Return the shorter side of an image in pixels."""
+    with Image.open(path) as image:
+        return min(image.size)
+
+
+def opened(path: str, channels: int) -> Image.Image:
+    """Decode one image.
+
+    Args:
+        path: its file.
+        channels: 1 for grey, 3 for colour.
+
+    Raises:
+        DataError: if it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert(_MODES[channels])
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for damaged files
+        why = str(error).partition(" '")[0]
+        raise DataError(f"{path} must be an image; got what Pillow does not read ({why}).") from error
+
+
+def decoded(paths: Sequence[str], shape: tuple[int, int, int]) -> Tensor:
+    """Decode images, scale each until it covers the shape, and cut off what stands over on both sides.
+
+    Args:
+        paths: files.
+        shape: ``(channels, height, width)``; one channel is grey, three are colour.
+
+    Returns:
+        The images, shape ``(len(paths), channels, height, width)``, ``uint8``.
+
+    Raises:
+        DataError: if files cannot be decoded; all of them at once.
+    """
+    channels, height, width = shape
+    images = torch.empty((len(paths), *shape), dtype=torch.uint8)
+
+    def decode(index: int) -> str:
+        try:
+            image = opened(paths[index], channels)
+        except DataError as error:
+            return str(error)
+        if image.size != (width, height):
+            image = ImageOps.fit(image, (width, height), method=Image.Resampling.BILINEAR)
+        images[index] = torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
+        return ""
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # Pillow decodes outside of Python's lock
+        damaged = [text for text in threads.map(decode, range(len(paths))) if text]
+    if damaged:
+        more = [f"and {len(damaged) - _MOST_SHOWN} more."] if len(damaged) > _MOST_SHOWN else []
+        raise DataError("\n".join([*damaged[:_MOST_SHOWN], *more]))
+    return images
+
+
+def _images(folder: Path) -> list[str]:
+    return [
+        os.path.join(at, name)  # noqa: PTH118 - a million of them
+        for at, _, names in os.walk(folder)
+        for name in names
+        if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+    ]
+
+
+def _is_shown(entry: os.DirEntry[str]) -> bool:
+    return not entry.name.startswith(".")
+
+
+def _some(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _MOST_SHOWN} more" if len(items) > _MOST_SHOWN else ""
+    return ", ".join(items[:_MOST_SHOWN]) + more

@@ -1,0 +1,76 @@
+"""Functions of the user's own code, by ``package.module:function``; only what a study names is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from schedules.checks import complaint, near_miss
+
+_FORM = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def is_function_name(name: str) -> bool:
+    """Tell whether a name stands for a function of the user's, rather than for an entry of a table."""
+    return _FORM.fullmatch(name) is not None
+
+
+def load_function(field: str, name: str) -> Callable[..., Any]:
+    """Import the module and return the function in it.
+
+    Modules are looked for where Python looks, and last in the current folder.
+
+    Args:
+        field: what the name was given for; for the message.
+        name: ``package.module:function``.
+
+    Raises:
+        ValueError: if the module cannot be imported, or has no such function; one line.
+    """
+    module_name, _, function_name = name.partition(":")
+    here = str(Path.cwd())
+    if not {here, ""} & set(sys.path):
+        sys.path.append(here)  # the command line is installed elsewhere, and Python would not look here
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the module does when it is imported
+        condition = "package.module:function of a module that can be imported"
+        raise ValueError(complaint(field, condition, name, _why_not(module_name, error, here))) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        callables = [key for key, value in vars(module).items() if callable(value)]
+        remedy = f"There is no {function_name} in it. {near_miss(function_name, callables)}".strip()
+        raise ValueError(complaint(field, f"a function of {module_name}", name, remedy))  # noqa: TRY004
+    return function  # type: ignore[no-any-return]
+
+
+def source_of(field: str, name: str) -> tuple[Path, str] | None:
+    """Import the module of ``package.module:function`` and return its file with the file's SHA-256.
+
+    Args:
+        field: what the name was given for; for the message.
+        name: ``package.module:function``.
+
+    Returns:
+        None where the module has no file.
+
+    Raises:
+        ValueError: as `load_function` does.
+    """
+    load_function(field, name)
+    file = getattr(sys.modules[name.partition(":")[0]], "__file__", None)
+    if file is None:
+        return None
+    path = Path(file)
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _why_not(module_name: str, error: Exception, here: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
+        return f"There is no module {error.name!r} in {here} or among what is installed."
+    return f"Importing it raised {type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]

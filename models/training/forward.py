@@ -1,0 +1,63 @@
+"""How a network is applied to a batch: in which precision, and compiled or not."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from models.workload import Workload
+
+Forward: TypeAlias = Callable[[nn.Module, Tensor], Tensor]
+
+#: What autocast computes in; weights, their updates and the loss stay in float32.
+DTYPES: Mapping[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def plain_forward(workload: Workload, device: torch.device) -> Forward:
+    """Return how a workload's network is evaluated: in the workload's precision, never compiled."""
+    return _in_precision(_call, DTYPES[workload.precision], device)
+
+
+def training_forward(workload: Workload, device: torch.device) -> Forward:
+    """Return how a workload's network is trained: in the workload's precision, and compiled if it asks for it.
+
+    A network is compiled once per process for all trainings with networks and batches of the same shape.
+    """
+    if not workload.compile:
+        return plain_forward(workload, device)
+    shape = (workload.rows_at_once, *workload.input_shape, workload.num_classes)
+    what = f"{workload.network} {sorted(workload.network_settings.items())} {shape} {workload.channels_last}"
+    return _in_precision(_compiled(what, workload.precision, device.type), DTYPES[workload.precision], device)
+
+
+def _call(network: nn.Module, x: Tensor) -> Tensor:
+    return network(x)  # type: ignore[no-any-return]
+
+
+def _in_precision(forward: Forward, dtype: torch.dtype | None, device: torch.device) -> Forward:
+    if dtype is None:
+        return forward
+
+    def cast(network: nn.Module, x: Tensor) -> Tensor:
+        with torch.autocast(device.type, dtype=dtype):
+            return forward(network, x).float()
+
+    return cast
+
+
+@lru_cache
+def _compiled(what: str, precision: str, device_type: str) -> Forward:  # noqa: ARG001 - the key of the cache
+    """Return a function of its own that compiles at its first call.
+
+    torch keeps what it has compiled with the code of a function, and only a few versions of it; the code is copied so
+    that many workloads in one process do not use them up. On a GPU, ``reduce-overhead`` records CUDA graphs, where
+    torch finds that safe.
+    """
+    own = types.FunctionType(_call.__code__.replace(co_name="compiled_call"), _call.__globals__)
+    mode = "reduce-overhead" if device_type == "cuda" else None
+    return torch.compile(own, dynamic=False, mode=mode)

@@ -1,0 +1,61 @@
+"""Networks and losses as a user would bring them: ``tests.models.toys:NAME`` in a study."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def noisy(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Build a network with all that draws or remembers: dropout, batch norm, convolutions."""
+    channels, height, width = input_shape
+    return nn.Sequential(
+        nn.Conv2d(channels, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(6 * height * width, num_classes),
+    )
+
+
+def scalar(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Build batch norm without scale and shift, and a linear layer."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.BatchNorm1d(math.prod(input_shape), affine=False),
+        nn.Linear(math.prod(input_shape), num_classes),
+    )
+
+
+class _SlowEvaluation(nn.Sequential):
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            time.sleep(0.1)
+        return super().forward(x)  # type: ignore[no-any-return]
+
+
+def slow_to_evaluate(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Build a network whose evaluation takes a tenth of a second per batch."""
+    return _SlowEvaluation(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes))
+
+
+def steep(logits: Tensor, y: Tensor) -> Tensor:
+    """Return ten thousand times the cross entropy: its scaled gradients are too much for fp16."""
+    return 1e4 * functional.cross_entropy(logits, y)
+
+
+def squared(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the squared error to the one-hot label."""
+    return functional.mse_loss(logits, functional.one_hot(y, logits.shape[1]).to(logits.dtype))
+
+
+def hungry(logits: Tensor, y: Tensor) -> Tensor:
+    """Need more memory than there is."""
+    raise torch.OutOfMemoryError(
+        f"CUDA out of memory with {len(logits)} and {len(y)} rows. Tried to allocate 2.00 GiB."
+    )

@@ -1,0 +1,101 @@
+"""What a study names from elsewhere: said before it runs, and refused when it does not work."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweeps.cli import main
+from sweeps.errors import InputError
+from sweeps.imports import check_networks, imported
+from sweeps.spec import Study
+from tests.commands import write_study
+from tests.sweeps.studies import tiny_data, tiny_study
+
+MODULE = """
+from torch import nn
+
+def linear(input_shape, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "nets_of_mine.py"
+    path.write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "nets_of_mine", raising=False)
+    return path
+
+
+def study_with(*networks: str) -> Study:
+    workload = tiny_data()["workloads"][0]
+    workloads = [{**workload, "name": f"w{i}", "network": network} for i, network in enumerate(networks)]
+    return tiny_study(workloads=workloads)
+
+
+def test_a_study_of_its_own_networks_imports_nothing() -> None:
+    assert imported(tiny_study()) == ()
+    assert check_networks(tiny_study()) == {"network.digits-mlp.parameters": "17610"}  # 6500 + 10100 + 1010
+
+
+def test_what_is_imported_is_said_once_with_its_file_and_recorded_with_its_hash(module: Path) -> None:
+    study = study_with("nets_of_mine:linear", "nets_of_mine:linear")
+    [only] = imported(study)
+    assert (only.name, only.where) == ("nets_of_mine:linear", str(module))
+    assert check_networks(study) == {
+        "network.w0.parameters": "650",
+        "network.w1.parameters": "650",
+        "import.nets_of_mine:linear": hashlib.sha256(MODULE.encode()).hexdigest(),
+    }
+
+
+def test_a_library_is_said_with_its_version() -> None:
+    import torchvision
+
+    [only] = imported(study_with("torchvision:resnet18"))
+    assert (only.name, only.where, only.sha256) == (
+        "torchvision:resnet18",
+        f"torchvision {torchvision.__version__.partition('+')[0]}",
+        "",
+    )
+
+
+def test_loading_a_study_imports_nothing_and_checking_it_refuses_what_does_not_work() -> None:
+    study = study_with("mlp", "nets_of_mine:liner")
+    assert "nets_of_mine" not in sys.modules
+    with pytest.raises(
+        InputError, match=r"workloads\[1\] w1: network must be a function of nets_of_mine; got .*'linear'"
+    ):
+        check_networks(study)
+
+
+def test_a_network_from_elsewhere_that_does_not_fit_the_data_is_refused_before_anything_runs() -> None:
+    with pytest.raises(InputError, match=r"workloads\[0\] w0: network must be .*three channels"):
+        check_networks(study_with("torchvision:resnet18"))
+
+
+def test_a_plan_says_what_it_imports_and_from_where(
+    module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAIRSWEEP_HOME", str(module.parent / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    workload = {**tiny_data()["workloads"][0], "network": "nets_of_mine:linear"}
+    path = write_study(module.parent, workloads=[workload])
+
+    def plan(*options: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fairsweep", "plan", str(path), *options])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return int(exit_.value.code or 0), out, " ".join(err.split())
+
+    code, out, _ = plan()
+    assert (code, f"Imports nets_of_mine:linear from {module}." in out) == (0, True)
+    code, _, err = plan("--set", "workloads.0.network=nets_of_mine:liner")
+    assert (code, "network must be a function of nets_of_mine" in err) == (2, True)
