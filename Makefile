@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 ROUNDS ?= 100
+SEED ?= 0
 
 .PHONY: demo test check format docs bench bench-report calibration chaos install clean
 
@@ -50,7 +51,7 @@ bench-report: $(DEV_STAMP)
 	$(BIN)/python -m tests.benchmarks.report
 
 chaos: $(DEV_STAMP)
-	$(BIN)/python -m tests.chaos --rounds $(ROUNDS)
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python -m tests.sweeps.schedule_page

@@ -49,7 +49,7 @@ class Ledger:
 
 def read_ledger(database: Path, study: str) -> Ledger:
     """Return what is recorded of `study`."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as tables:
+    with _opened(database) as tables:
         runs = tables.execute(
             "SELECT r.run_uuid, r.status, k.value, o.value, a.value FROM runs r"
             " JOIN experiments e USING (experiment_id)"
@@ -72,13 +72,21 @@ def read_ledger(database: Path, study: str) -> Ledger:
 
 def count_ended(database: Path, study: str, spool: Path) -> int:
     """Return how many trials of `study` have ended, recorded or still in its spool."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as tables:
+    with _opened(database) as tables:
         [number] = tables.execute(
             "SELECT count(DISTINCT k.value) FROM runs r JOIN experiments e USING (experiment_id)"
             " JOIN tags k ON k.run_uuid = r.run_uuid AND k.key = ? WHERE e.name = ? AND r.status = 'FINISHED'",
             (layout.TRIAL_KEY, study),
         ).fetchone()
     return int(number) + sum(1 for _ in spool.glob("*.json"))
+
+
+def _opened(database: Path) -> closing[sqlite3.Connection]:
+    """Open a database for reading whose server may have been killed a moment ago.
+
+    Not as read-only: what a killed server left half written is rolled back by whoever comes next.
+    """
+    return closing(sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=30))
 
 
 def _recorded(tables: sqlite3.Connection, run_id: str, outcome: str) -> Recorded:
