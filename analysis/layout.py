@@ -81,6 +81,18 @@ FINAL_UPDATES = "final/updates"  # updates done
 FINAL_TOTAL_UPDATES = "final/total_updates"  # updates of the budget: what the trial is charged
 DIVERGED = "final/diverged"  # 0 or 1
 DIVERGED_AT_UPDATE = "final/diverged_at_update"
+FINALS = (
+    FINAL_VALIDATION,
+    FINAL_TEST,
+    FINAL_TRAIN_LOSS,
+    FINAL_TRAIN_SECONDS,
+    FINAL_EVALUATION_SECONDS,
+    FINAL_OVERFLOWS,
+    FINAL_UPDATES,
+    FINAL_TOTAL_UPDATES,
+    DIVERGED,
+    DIVERGED_AT_UPDATE,
+)
 
 # Tags of the study run
 LEASE = "fairsweep.lease"  # JSON: who launches the study, and until when that holds

@@ -28,17 +28,7 @@ REPORT_FILE = f"{layout.ARTIFACT_REPORT}/report.html"
 
 _TAG_PREFIX = "mlflow.sharedViewState."
 _UUID_NAMESPACE = uuid.UUID("6f1d5a54-5c55-5b0f-9a43-1f2f0b7f9d11")
-_METRICS = (
-    *layout.CURVES,
-    layout.FINAL_VALIDATION,
-    layout.FINAL_TEST,
-    layout.FINAL_TRAIN_LOSS,
-    layout.FINAL_TRAIN_SECONDS,
-    layout.FINAL_UPDATES,
-    layout.FINAL_TOTAL_UPDATES,
-    layout.DIVERGED,
-    layout.DIVERGED_AT_UPDATE,
-)
+_METRICS = (*layout.CURVES, *layout.FINALS)
 # The colours that the page gives to groups, three bytes each, copied from its ``RUNS_COLOR_PALETTE``.
 _PAGE_COLORS = bytes.fromhex(
     "a6630c c83243 b45091 8a63bf 434a93 137dae 04867d 308613 facb66 1f272d 445461 5f7281 8396a5 93320b be501e"

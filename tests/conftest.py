@@ -1,12 +1,34 @@
-"""The order of the tests: files that start clusters or take long come first, so that two halves end together."""
+"""The browser of all tests that need one, and their order.
+
+Files that start clusters or take long come first, so that two halves end together.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 _LONG = ("slow", "cluster")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# The last one keeps every request on this machine.
+BROWSER_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -15,3 +37,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         long[item.nodeid.partition("::")[0]] += any(item.get_closest_marker(name) for name in _LONG)
     items.sort(key=lambda item: -long[item.nodeid.partition("::")[0]])
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=_browser_path(),
+            args=BROWSER_ARGUMENTS,
+            env={**os.environ, "LANG": "en_US.UTF-8"},
+        )
+        yield browser
+        browser.close()
+
+
+def _browser_path() -> str:
+    for name in BROWSERS:
+        path = shutil.which(name)
+        if path is not None:
+            return str(Path(path))
+    missing = f"No browser found; looked for {', '.join(BROWSERS)}."
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)

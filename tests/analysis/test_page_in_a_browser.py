@@ -1,24 +1,9 @@
-import shutil
-
 import pytest
 
 from analysis.report import build_report, write_report
 from tests.analysis.synthetic_study import ARMS, synthetic_record
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with playwright.sync_playwright() as driver:
-        try:
-            running = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no headless Chromium: {error.message.splitlines()[0]}")
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ def check_study_comparison(page: Page, url: str, *, arms: Sequence[str], trials:
             and all(seen[title].lines == trials for title in STUDY_CURVES)
         ),
     )
-    assert set(charts) == expected
+    assert set(charts) == expected, sorted(charts)
     assert {title: charts[title].points for title in STUDY_SCATTERS} == dict.fromkeys(STUDY_SCATTERS, trials)
     assert {title: charts[title].lines for title in STUDY_CURVES} == dict.fromkeys(STUDY_CURVES, trials)
     for title in expected:
@@ -90,7 +90,7 @@ def check_cell_comparison(page: Page, url: str, *, arms: Sequence[str]) -> None:
             and all(seen[title].lines == len(arms) for title in CELL_CURVES)
         ),
     )
-    assert set(charts) == expected
+    assert set(charts) == expected, sorted(charts)
     assert {title: charts[title].bars for title in CELL_BARS} == dict.fromkeys(CELL_BARS, len(arms))
     assert {title: charts[title].lines for title in CELL_CURVES} == dict.fromkeys(CELL_CURVES, len(arms))
     for title in expected:
@@ -120,7 +120,7 @@ def check_search(page: Page, url: str, *, axes: Sequence[str], scattered: Sequen
             and seen[PARALLEL].painted
         ),
     )
-    assert set(charts) == expected
+    assert set(charts) == expected, sorted(charts)
     assert {title: charts[title].points for title in scatters} == dict.fromkeys(scatters, draws)
     shown = charts[PARALLEL].axes
     assert shown[:-1] == list(axes), shown
