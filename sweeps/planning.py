@@ -87,8 +87,8 @@ def verdict_note(study: Study) -> str:
     return too_few_seeds(seeds, study.num_comparisons, study.alpha, sequential=decided)
 
 
-def untimed_because(study: Study) -> str:
-    """Say why this machine cannot measure how long trainings of a study take; empty where it can, given the data."""
+def untrainable_because(study: Study) -> str:
+    """Say why this machine cannot train as the trials of a study do; empty where it can, given the data."""
     return "trials use a GPU, and torch finds none" if study.resources.gpu and not torch.cuda.is_available() else ""
 
 

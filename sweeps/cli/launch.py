@@ -214,11 +214,11 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     loaded = load_study(study, overrides or ())
     with err.status("measuring how fast this machine trains ..."):
         from sweeps.imports import check_networks, imported  # noqa: PLC0415
-        from sweeps.planning import balance_note, cell_hours, cell_plans, untimed_because, verdict_note  # noqa: PLC0415
+        from sweeps.planning import balance_note, cell_hours, cell_plans, untrainable_because, verdict_note  # noqa: PLC0415
 
         check_networks(loaded)
         missing = _missing_data(loaded)
-        untimed = untimed_because(loaded) or ("its data is missing" if missing else "")
+        untimed = untrainable_because(loaded) or ("its data is missing" if missing else "")
         done = _done(loaded)
         plans = cell_plans(loaded)
         hours = {} if untimed else cell_hours(loaded, plans)

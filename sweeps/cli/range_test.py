@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -31,7 +33,23 @@ class Shape(StrEnum):
     LINEAR = "linear"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Into:
+    """Where to write.
+
+    Args:
+        folder: for the files.
+        file: the study file, for the proposed range; None to leave it alone.
+        overrides: ``key=value`` pairs with which that file is read.
+    """
+
+    folder: Path
+    file: Path | None
+    overrides: tuple[str, ...]
+
+
 _CURVATURE = "With --curvature"
+_ONLY_ESTIMATES = {"peak_lr": "--setting peak_lr", "spacing": "--spacing", "smoothing": "--smoothing"}
 
 
 def range_test(  # noqa: PLR0913, PLR0917 (its signature is the command line)
@@ -52,12 +70,15 @@ def range_test(  # noqa: PLR0913, PLR0917 (its signature is the command line)
         bool, typer.Option("--curvature", help="Estimate the optimal rate from the steps of further trainings, too.")
     ] = False,
     spacing: Annotated[
-        int, typer.Option(min=1, rich_help_panel=_CURVATURE, help="Updates between snapshots of the weights.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, rich_help_panel=_CURVATURE, help="Updates between snapshots of the weights; 1 by default."),
+    ] = None,
     smoothing: Annotated[
-        float,
-        typer.Option(min=1e-6, max=1, rich_help_panel=_CURVATURE, help="Weight of a new estimate in the average."),
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            min=1e-6, max=1, rich_help_panel=_CURVATURE, help="Weight of a new estimate in the average; 0.1 by default."
+        ),
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Where to write the files; by default below FAIRSWEEP_HOME.")
     ] = None,
@@ -71,6 +92,11 @@ def range_test(  # noqa: PLR0913, PLR0917 (its signature is the command line)
     if write and not Path(study).is_file():
         raise InputError(f"--write needs a file of yours; {study} comes with fairsweep. Copy it first.")
     given = dict(read_override(text, "weight_decay=1e-4", "--setting") for text in setting or ())
+    wanted: dict[str, Any] = {"peak_lr": given.get("peak_lr"), "spacing": spacing, "smoothing": smoothing}
+    for_estimates = {name: value for name, value in wanted.items() if value is not None}
+    if not curvature:
+        _refuse_without_curvature(for_estimates)
+    target = folder or Places.from_environment().range_test(loaded.study)
     with err.status("starting ...") as status:
         from sweeps.range_testing import CurvatureOptions, RangeOptions, proposed_range  # noqa: PLC0415 (slow to import)
 
@@ -85,28 +111,74 @@ def range_test(  # noqa: PLR0913, PLR0917 (its signature is the command line)
             evaluations=evaluations,
             settings=given,
         )
-        estimates = CurvatureOptions(spacing=spacing, smoothing=smoothing, peak_lr=given.get("peak_lr"))
-        results = _run(loaded, options, estimates if curvature else None, status.update)
+        into = _Into(folder=target, file=Path(study) if write else None, overrides=tuple(overrides or ()))
+        estimates = CurvatureOptions(**for_estimates) if curvature else None
+        results = _run(loaded, options, estimates, into, status.update)
     proposed = proposed_range(results)
     _print(results)
-    if write:
-        _write_range(Path(study), proposed, overrides or ())
-    elif proposed is not None:
+    if proposed is not None:
         searched = loaded.search.get("peak_lr")
         now = f" (searched now: {_in_words(searched)})" if searched else ""
         out.print(f"Proposed:  peak_lr: {proposed}{now}", soft_wrap=True, markup=False)
-    _keep(loaded.study, results, proposed, folder)
+    _keep(loaded.study, results, proposed, target)
+    if into.file is not None:
+        _write_range(into.file, proposed, into.overrides)
+    if missing := [result.workload for result in results if curvature and result.estimated_at is None]:
+        raise InputError(
+            f"no estimate for {', '.join(missing)}, as no rule suggests a rate. Give --setting peak_lr=0.1."
+        )
+
+
+def _refuse_without_curvature(given: Iterable[str]) -> None:
+    """Refuse options that only an estimate of the optimal rate heeds."""
+    problems = [
+        f"{_ONLY_ESTIMATES[name]} has no effect without --curvature: give it, too, or leave it out." for name in given
+    ]
+    if problems:
+        raise InputError("\n".join(problems))
 
 
 def _run(
-    study: Study, options: RangeOptions, estimates: CurvatureOptions | None, watch: Callable[[str], None]
+    study: Study,
+    options: RangeOptions,
+    estimates: CurvatureOptions | None,
+    into: _Into,
+    watch: Callable[[str], None],
 ) -> list[RangeResult]:
-    from sweeps.range_testing import planned_tests, run_tests, with_curvature  # noqa: PLC0415
+    """Run the tests, after everything that could go wrong afterwards was looked at."""
+    from sweeps.range_testing import (  # noqa: PLC0415
+        check_curvature,
+        check_writable,
+        planned_tests,
+        run_tests,
+        with_curvature,
+    )
 
-    results = run_tests(study, options.arm or study.control, planned_tests(study, options), watch)
+    tests = planned_tests(study, options)
+    if estimates is not None:
+        check_curvature(tests, estimates)
+    if into.file is not None:
+        check_writable(into.file, into.overrides)
+    _make(into.folder)
+    results = run_tests(study, options.arm or study.control, tests, watch)
     if estimates is None:
         return results
     return [with_curvature(study, result, estimates, watch) for result in results]
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of the files, and see that it can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(_unwritable(folder, error)) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    reason = error.strerror or error
+    return f"--out must be a folder that can be written; got {folder}: {reason}. Give another, or set FAIRSWEEP_HOME."
 
 
 def _print(results: Sequence[RangeResult]) -> None:
@@ -136,26 +208,25 @@ def _write_range(path: Path, proposed: Range | None, overrides: Sequence[str]) -
     from sweeps.range_testing import write_range  # noqa: PLC0415
 
     if proposed is None:
-        raise InputError("no rule suggests a rate, so that there is nothing to --write: raise --high or --updates.")
+        raise InputError("the tests propose no range, so that there is nothing to --write; see above what to change.")
     write_range(path, proposed, overrides)
     out.print(f"Wrote peak_lr: {proposed} to {path}.", soft_wrap=True, markup=False)
 
 
-def _keep(study: str, results: Sequence[RangeResult], proposed: Range | None, folder: Path | None) -> None:
+def _keep(study: str, results: Sequence[RangeResult], proposed: Range | None, folder: Path) -> None:
     """Write the files, and record them."""
     from analysis.writing import replace_files  # noqa: PLC0415
     from sweeps.provenance import machine  # noqa: PLC0415
     from sweeps.range_testing import PAGE, range_files  # noqa: PLC0415
     from sweeps.recording.range_tests import range_test_experiment, record_range_tests  # noqa: PLC0415
 
-    places = Places.from_environment()
-    target = folder or places.range_test(study)
     files = range_files(study, results, proposed)
     try:
-        replace_files(target, files)
+        replace_files(folder, files)
     except OSError as error:
-        raise InputError(f"the files cannot be written to {target}: {error.strerror or error}.") from error
-    out.print(f"Page:      {shown_path(target / PAGE)}", soft_wrap=True, markup=False)
+        raise InputError(_unwritable(folder, error)) from error
+    out.print(f"Page:      {shown_path(folder / PAGE)}", soft_wrap=True, markup=False)
+    kept = {name: folder / name for name in files}
     with err.status("recording ..."):
-        record_range_tests(places, study, results, proposed, {name: target / name for name in files}, machine())
+        record_range_tests(Places.from_environment(), study, results, proposed, kept, machine())
     out.print(f"Recorded:  experiment {range_test_experiment(study)} in MLflow", soft_wrap=True, markup=False)

@@ -13,10 +13,10 @@ from analysis.figures.drawing import Drawing
 from analysis.rendering.page import render_page
 from analysis.rendering.section import Section
 from analysis.rendering.text_table import TextTable
-from models.diagnostics import RULES
+from models.diagnostics import RULES, has_blown_up
 from schedules import schedule_settings
 from sweeps.range_testing.figures import draw_estimates, draw_range_test
-from sweeps.range_testing.proposal import Range
+from sweeps.range_testing.proposal import Range, ends_with_the_ramp
 from sweeps.range_testing.running import RangeResult
 
 PAGE = "range-test.html"
@@ -95,15 +95,22 @@ def _drawings(result: RangeResult, proposed: Range | None) -> list[Drawing]:
 
 
 def headline(result: RangeResult) -> str:
-    """Say in a sentence where the loss diverged, and between which rates the rules suggest."""
+    """Say where the loss diverged, and between which rates the rules suggest, or what to change where they cannot."""
     diverged = [curve.diverged_at for curve in result.curves if curve.diverged_at is not None]
     where = f"at {statistics.median(diverged):.2g} (median) for {len(diverged)} of" if diverged else "for none of"
-    between = (
-        f"the rules suggest {min(result.medians.values()):.2g} to {max(result.medians.values()):.2g} (medians)"
-        if result.medians
-        else "no rule suggests a rate: raise --high, or give it more --updates"
-    )
-    return f"{result.workload}: the loss diverged {where} {len(result.curves)} seeds; {between}."
+    return f"{result.workload}: the loss diverged {where} {len(result.curves)} seeds; {_seen(result)}."
+
+
+def _seen(result: RangeResult) -> str:
+    if not result.has_learned:
+        blown_up = 2 * sum(map(has_blown_up, result.curves)) > len(result.curves)
+        remedy = "lower --low" if blown_up else "raise --high"
+        return f"nothing was learned beyond noise, so that no rate can be proposed: {remedy}, or raise --updates"
+    if not result.medians:
+        return "no rule suggests a rate: raise --high, or give it more --updates"
+    between = f"the rules suggest {min(result.medians.values()):.2g} to {max(result.medians.values()):.2g} (medians)"
+    more = "; the upper end is that of the ramp: raise --high to see more" if ends_with_the_ramp(result) else ""
+    return between + more
 
 
 def proposal_sentence(proposed: Range | None) -> str:
@@ -163,6 +170,8 @@ def _plain(result: RangeResult) -> dict[str, Any]:
         "updates": test.num_updates,
         "window": test.window,
         "settings": dict(test.training.settings),
+        "has_learned": result.has_learned,
+        "ends_of_use": result.ends_of_use,
         "suggestions": result.suggestions,
         "curves": [dataclasses.asdict(curve) for curve in result.curves],
         "estimates": [[dataclasses.asdict(estimate) for estimate in run] for run in result.estimates],

@@ -5,15 +5,15 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 
-from models.diagnostics import RULES, RampShape, RangeCurve, RangeTest, RateEstimate, estimate_rates, run_range_test
+from models.diagnostics import RULES, RampShape, RangeCurve, RangeTest, RateEstimate, has_learned, run_range_test
 from models.training import Training, check_settings, setting_names
 from models.workload import Budget, Workload
 from sweeps.errors import InputError, name_options, suggest
+from sweeps.planning import untrainable_because
 from sweeps.space import Setting, derive_seed
 from sweeps.spec import Study
 
@@ -82,6 +82,33 @@ class RangeResult:
         return {name: statistics.median(rates) for name, rates in found.items() if 2 * len(rates) > len(self.curves)}
 
     @property
+    def has_learned(self) -> bool:
+        """Tell whether most seeds have learned anything; where they have not, suggestions are read off noise."""
+        workload = self.test.training.workload
+        num_validation = workload.num_available - workload.num_train
+        learned = [
+            has_learned(curve, num_classes=workload.num_classes, num_validation=num_validation) for curve in self.curves
+        ]
+        return 2 * sum(learned) > len(learned)
+
+    @property
+    def ends_of_use(self) -> tuple[float, ...]:
+        """Return for each seed the highest rate of any use.
+
+        That is where the accuracy fell for good below half-way from chance to its best, or else where the loss
+        diverged, or else the end of the ramp.
+        """
+        return tuple(self._end_of_use(curve) for curve in self.curves)
+
+    def _end_of_use(self, curve: RangeCurve) -> float:
+        chance = 1 / self.test.training.workload.num_classes
+        enough = (chance + max(curve.accuracies, default=chance)) / 2
+        useful = [accuracy >= enough for accuracy in curve.accuracies]
+        if any(useful) and not useful[-1]:
+            return max(rate for rate, good in zip(curve.evaluated_rates, useful, strict=True) if good)
+        return self.test.high if curve.diverged_at is None else curve.diverged_at
+
+    @property
     def updates_done(self) -> int:
         """Return the updates that these tests have cost."""
         ended_early = sum(curve.diverged_at is not None for curve in self.curves)
@@ -95,8 +122,14 @@ def planned_tests(study: Study, options: RangeOptions) -> dict[str, tuple[RangeT
     are, so that no confirm seed is among them.
 
     Raises:
-        InputError: an option names something that the study does not have, or breaks its range.
+        InputError: an option names something that the study does not have, or breaks its range; or trials of the study
+            use a GPU, and there is none.
     """
+    if trouble := untrainable_because(study):
+        raise InputError(
+            f"resources.gpu is {study.resources.gpu:g}: {trouble}. Give --set resources.gpu=0 to test on the CPU, or "
+            "run this where there is a GPU."
+        )
     workloads = {workload.name: workload for workload in study.workloads}
     arm = options.arm or study.control
     for field_name, name, known in (("--workload", options.workload, workloads), ("--arm", arm, study.arms)):
@@ -165,63 +198,14 @@ def run_tests(
         curves = []
         for number, test in enumerate(of_seeds, start=1):
             watch(f"range test of {workload}, seed {number} of {len(of_seeds)} ...")
-            with _as_a_trial(study, workload) as device:
+            with as_a_trial(study, workload) as device:
                 curves.append(run_range_test(test, device))
         results.append(RangeResult(workload=workload, arm=arm, test=of_seeds[0], curves=tuple(curves)))
     return results
 
 
-@dataclass(frozen=True, kw_only=True)
-class CurvatureOptions:
-    """How the optimal rate is estimated along trainings.
-
-    Args:
-        spacing: updates between snapshots, >= 1.
-        smoothing: weight of a new estimate in the moving average, in (0, 1].
-        peak_lr: peak rate of the trainings; None for the middle (geometric mean) of what the rules suggest.
-    """
-
-    spacing: int = 1
-    smoothing: float = 0.1
-    peak_lr: float | None = None
-
-
-def with_curvature(
-    study: Study, result: RangeResult, options: CurvatureOptions, watch: Callable[[str], None]
-) -> RangeResult:
-    """Add estimates of the optimal rate, along one training per seed under the arm's own schedule.
-
-    Args:
-        study: the study.
-        result: what the range tests have shown.
-        options: how it is estimated.
-        watch: told what is being done.
-
-    Raises:
-        InputError: the estimate makes no sense for the optimizer, or there is no rate to train at.
-    """
-    training = result.test.training
-    optimizer = training.workload.optimizer
-    if optimizer != "sgd":
-        raise InputError(f"--curvature must be left out for {result.workload}: it assumes sgd; got {optimizer}.")
-    peak_lr = options.peak_lr
-    if peak_lr is None and result.medians:
-        peak_lr = statistics.geometric_mean(result.medians.values())
-    if peak_lr is None:
-        raise InputError(f"no rule suggests a rate for {result.workload}; give one by --setting peak_lr=0.1.")
-    settings: dict[str, Any] = {**training.settings, "peak_lr": peak_lr}
-    estimates = []
-    for number, curve in enumerate(result.curves, start=1):
-        watch(f"estimate of the optimal rate for {result.workload}, seed {number} of {len(result.curves)} ...")
-        again = replace(training, settings=settings, seed=curve.seed, evaluations=1)
-        with _as_a_trial(study, result.workload) as device:
-            found = estimate_rates(again, device, spacing=options.spacing, smoothing=options.smoothing)
-            estimates.append(tuple(found))
-    return replace(result, spacing=options.spacing, estimates=tuple(estimates), estimated_at=peak_lr)
-
-
 @contextmanager
-def _as_a_trial(study: Study, workload: str) -> Iterator[str]:
+def as_a_trial(study: Study, workload: str) -> Iterator[str]:
     """Yield the device on which a trial of the study runs, with as many threads as it has; refuse in its words."""
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(study.resources.cpu)))

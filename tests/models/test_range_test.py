@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.diagnostics import RULES, Ramp, RangeCurve, RangeTest, run_range_test
+from models.diagnostics import RULES, Ramp, RangeCurve, RangeTest, has_blown_up, has_learned, run_range_test
 from models.diagnostics.range_test import moving_average
 from models.diagnostics.rules import fraction_of_divergence, steepest_descent, valley
 from models.training import Training, train
@@ -162,3 +162,30 @@ def test_the_valley_is_fastais_to_within_an_update_or_two(losses: list[int]) -> 
 def test_the_fraction_of_divergence_is_a_third_of_where_the_loss_diverged() -> None:
     assert fraction_of_divergence(curve([1.0], diverged_at=3.0)) == pytest.approx(1.0)
     assert fraction_of_divergence(curve([1.0])) is None
+
+
+def learned(seen: RangeCurve) -> bool:
+    return has_learned(seen, num_classes=10, num_validation=1000)
+
+
+def test_a_fall_of_the_loss_counts_from_five_times_its_noise_on() -> None:
+    # Changes of 0.1 from batch to batch: a standard deviation of 0.1 / (0.6745 * sqrt(2)) = 0.105, and five are 0.524.
+    wave = [2.0, 2.1] * 10
+    assert learned(curve([*wave, 1.47], rates=[1.0] * 21))
+    assert not learned(curve([*wave, 1.48], rates=[1.0] * 21))
+    assert not learned(curve([]))
+
+
+def test_an_accuracy_counts_above_chance_and_the_first_one_where_the_loss_has_not_blown_up() -> None:
+    # Five standard errors above a chance of 0.1 are 0.1 + 5 * sqrt(0.09 / 1000) = 0.147.
+    losses = [2.0, 2.1] * 3
+    assert learned(curve(losses, evaluated_updates=(1, 3), accuracies=(0.05, 0.15)))
+    assert not learned(curve(losses, evaluated_updates=(1, 3), accuracies=(0.05, 0.147)))
+    assert not learned(curve(losses, evaluated_updates=(1, 3), accuracies=(0.15, 0.16)))
+    assert not learned(curve([2.0, 1e6, 1e6], evaluated_updates=(1, 3), accuracies=(0.05, 0.15)))
+
+
+def test_a_loss_that_ends_above_its_beginning_has_blown_up() -> None:
+    assert has_blown_up(curve([2.0, 9.0, 8.0]))
+    assert has_blown_up(curve([2.0], diverged_at=0.1))
+    assert not has_blown_up(curve([2.0, 1.9, 2.0]))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweeps.planning import balance_note, cell_plans, untimed_because, verdict_note
+from sweeps.planning import balance_note, cell_plans, untrainable_because, verdict_note
 from tests.sweeps.studies import tiny_study
 
 
@@ -41,7 +41,7 @@ def test_seeds_until_decided_are_judged_by_the_most_there_can_be() -> None:
 
 def test_a_machine_without_a_gpu_does_not_measure_trials_that_use_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert not untimed_because(tiny_study())
-    assert untimed_because(tiny_study(resources={"gpu": 0.5})) == "trials use a GPU, and torch finds none"
+    assert not untrainable_because(tiny_study())
+    assert untrainable_because(tiny_study(resources={"gpu": 0.5})) == "trials use a GPU, and torch finds none"
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert not untimed_because(tiny_study(resources={"gpu": 0.5}))
+    assert not untrainable_because(tiny_study(resources={"gpu": 0.5}))

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,6 +21,9 @@ from sweeps.range_testing import (
     Range,
     RangeOptions,
     RangeResult,
+    check_curvature,
+    check_writable,
+    headline,
     planned_tests,
     proposed_range,
     range_files,
@@ -99,8 +103,8 @@ def test_what_cannot_be_tested_is_refused_before_anything_trains(options: RangeO
 
 
 def test_the_proposal_goes_from_the_lowest_suggestion_to_where_nothing_is_learned(result: RangeResult) -> None:
-    # The accuracy is above half of its best up to update 26, a rate of 0.316, widened to 0.5; a thirtieth of 0.316 is
-    # 0.0105, and the longest fall, of 21 losses from 0.001 to 0.1, has its middle at 0.01.
+    # The accuracy is at or above 0.5, half-way from chance to its best, up to update 26, a rate of 0.316, widened to
+    # 0.5; a thirtieth of 0.316 is 0.0105, and the longest fall, of 21 losses from 0.001 to 0.1, has its middle at 0.01.
     assert result.medians == pytest.approx({"accuracy_peak": 0.1, "steepest_descent": 0.001, "valley": 0.01})
     assert proposed_range([result]) == Range(0.001, 0.5)
 
@@ -118,6 +122,49 @@ def test_the_proposal_ends_where_the_loss_diverged_and_spans_a_factor_of_thirty(
 def test_without_suggestions_there_is_no_proposal(result: RangeResult) -> None:
     rising = falling_curve(losses=tuple(range(len(RATES))), evaluated_updates=(), accuracies=())
     assert proposed_range([replace(result, curves=(rising,))]) is None
+
+
+def test_near_chance_half_way_is_counted_from_chance(result: RangeResult) -> None:
+    # Chance is 0.1, and half of the best is 0.09: the accuracy never falls below that, yet it is gone after 0.18.
+    weak = falling_curve(accuracies=(0.1, 0.18, 0.1, 0.1, 0.1))
+    assert replace(result, curves=(weak,)).ends_of_use == pytest.approx((0.1,))
+
+
+def test_an_upper_end_that_is_that_of_the_ramp_is_called_so(result: RangeResult) -> None:
+    to_the_end = replace(result, curves=(falling_curve(accuracies=(0.5, 0.6, 0.7, 0.8, 0.9)),))
+    assert headline(to_the_end).endswith("; the upper end is that of the ramp: raise --high to see more.")
+    page = range_files("tiny", [to_the_end], proposed_range([to_the_end]))["range-test.html"].decode()
+    assert "the upper end is that of the ramp" in page
+    assert "of the ramp" not in headline(result)
+
+
+def noisy(level: float) -> tuple[float, ...]:
+    random = Random(1)
+    return tuple(level + random.gauss(0, 0.05) for _ in RATES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"losses": noisy(2.3), "accuracies": (0.12, 0.12, 0.13, 0.12, 0.11)}, "raise --high, or raise --updates"),
+        (
+            {"losses": (2.3, *noisy(1e6)[1:]), "accuracies": (0.1, 0.2, 0.3, 0.1, 0.2)},
+            "lower --low, or raise --updates",
+        ),
+        (
+            {"losses": (2.3,), "rates": RATES[:1], "evaluated_updates": (), "accuracies": (), "diverged_at": 0.001},
+            "lower --low, or raise --updates",
+        ),
+    ],
+    ids=["rates that do nothing", "rates that blow it up", "diverged at once"],
+)
+def test_where_nothing_was_learned_nothing_is_proposed(
+    result: RangeResult, changes: dict[str, Any], remedy: str
+) -> None:
+    nothing = replace(result, curves=(falling_curve(**changes),))
+    assert proposed_range([nothing]) is None
+    assert proposed_range([result, nothing]) is None
+    assert headline(nothing).endswith(f"nothing was learned beyond noise, so that no rate can be proposed: {remedy}.")
 
 
 def test_a_rule_that_suggests_for_few_seeds_has_no_median(result: RangeResult) -> None:
@@ -140,23 +187,71 @@ def test_the_range_is_written_and_nothing_else_changes() -> None:
     assert with_range(block, Range(0.01, 2.0)) == block.replace("[1, 2]", "[0.01, 2]")
 
 
-@pytest.mark.parametrize("text", ["arms: {}\n", "search:\n  peak_lr:\n    log:\n    - 1\n    - 2\n", "search: 3\n"])
-def test_a_file_without_a_line_to_replace_is_refused_with_the_line_to_write(text: str) -> None:
-    with pytest.raises(InputError, match=r"Write it yourself: `peak_lr: \{log: \[0.01, 2\]\}`"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("arms: {}\n", "needs peak_lr below search as a list in brackets"),
+        ("search:\n  peak_lr:\n    log:\n    - 1\n    - 2\n", "needs peak_lr below search as a list in brackets"),
+        ("search: 3\n", "needs peak_lr below search as a list in brackets"),
+        ("search:\n  peak_lr: {log: [1,  # low\n    2]}\n", "needs the list of search.peak_lr on one line"),
+        ("search:\n  peak_lr: &r {log: [1, 2]}\n  clip_norm: *r\n", "would change more than search.peak_lr"),
+        (
+            "arms:\n  a: {search: {b: &r {log: [1, 2]}}}\nsearch: {peak_lr: *r}\n",
+            "would change more than search.peak_lr",
+        ),
+    ],
+)
+def test_a_file_without_a_line_to_replace_is_refused_with_the_line_to_write(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=rf"{message}.* Write a line such as `peak_lr: \{{log: \[0.01, 2\]\}}` there"):
         with_range(text, Range(0.01, 2.0))
+
+
+def study_with_a_range(folder: Path) -> Path:
+    path = write_study(folder)
+    path.write_text(path.read_text() + STUDY, encoding="utf-8")
+    return path
 
 
 def test_a_written_file_is_the_same_study_with_another_range(tmp_path: Path) -> None:
     path = write_study(tmp_path)
-    with pytest.raises(InputError, match="--write needs a line"):
+    with pytest.raises(InputError, match="--write needs peak_lr"):
         write_range(path, Range(0.01, 2.0))
-    path.write_text(path.read_text() + STUDY, encoding="utf-8")
+    path = study_with_a_range(tmp_path)
     before = load_study(str(path))
     write_range(path, Range(0.01, 2.0))
     after = load_study(str(path))
     assert after.model_copy(update={"search": before.search}) == before
     assert str(after.search["peak_lr"]) == "LogUniform(low=0.01, high=2.0)"
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_ends_of_lines_stay_what_they_are(tmp_path: Path) -> None:
+    path = study_with_a_range(tmp_path)
+    windows = path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(windows)
+    write_range(path, Range(0.01, 2.0))
+    assert path.read_bytes() == windows.replace(b"{float: [0.003, 1.0]}", b"{log: [0.01, 2]}")
+
+
+def test_a_link_stays_a_link_and_what_it_points_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    path = study_with_a_range(tmp_path / "real")
+    link = tmp_path / "link.yaml"
+    link.symlink_to(path)
+    write_range(link, Range(0.01, 2.0))
+    assert link.is_symlink()
+    assert "{log: [0.01, 2]}" in path.read_text()
+
+
+def test_whether_a_range_can_be_written_is_seen_without_writing(tmp_path: Path) -> None:
+    path = study_with_a_range(tmp_path)
+    before = path.read_bytes()
+    check_writable(path)
+    assert path.read_bytes() == before
+    with pytest.raises(InputError, match=r"--set replaces search.peak_lr"):
+        check_writable(path, ["search.peak_lr={log: [1, 2]}"])
+    with pytest.raises(InputError, match=r"--write needs a file that can be written; got .*gone.yaml"):
+        check_writable(tmp_path / "gone.yaml")
 
 
 def test_seeds_are_summarised_only_as_far_as_all_of_them_go() -> None:
@@ -182,11 +277,28 @@ def test_a_test_that_diverges_at_once_has_a_page_that_says_so(result: RangeResul
     assert "the loss diverged at 0.001 (median) for 1 of 1 seeds" in page
 
 
-def test_the_estimate_is_refused_where_its_assumption_is_broken(result: RangeResult) -> None:
-    workload = result.test.training.workload.model_copy(update={"optimizer": "adamw"})
-    adam = replace(result, test=replace(result.test, training=replace(result.test.training, workload=workload)))
+def test_the_estimate_is_refused_where_its_assumption_is_broken() -> None:
+    adam = tiny_study(workloads=[{**tiny_data()["workloads"][0], "optimizer": "adamw"}])
     with pytest.raises(InputError, match="--curvature must be left out for digits-mlp: it assumes sgd; got adamw"):
-        with_curvature(tiny_study(), adam, CurvatureOptions(), print)
+        check_curvature(planned_tests(adam, RangeOptions()), CurvatureOptions())
+
+
+def test_a_spacing_must_leave_room_for_three_snapshots() -> None:
+    tests = planned_tests(tiny_study(), RangeOptions(updates=20, seeds=1))
+    check_curvature(tests, CurvatureOptions(spacing=6))
+    with pytest.raises(InputError, match=r"--spacing must be at most 6, a third of --updates 20, .*; got 7"):
+        check_curvature(tests, CurvatureOptions(spacing=7))
+
+
+def test_without_a_rate_to_train_at_the_range_test_is_kept_as_it_is(result: RangeResult) -> None:
+    nothing = replace(result, curves=(falling_curve(losses=noisy(2.3), accuracies=(0.1,) * 5),))
+    assert with_curvature(tiny_study(), nothing, CurvatureOptions(), print) is nothing
+
+
+def test_a_machine_without_a_gpu_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError, match=r"trials use a GPU, and torch finds none. Give --set resources.gpu=0"):
+        planned_tests(tiny_study(resources={"gpu": 0.5}), RangeOptions())
 
 
 def test_range_tests_are_recorded_apart_from_the_study(result: RangeResult, tmp_path: Path) -> None:
@@ -231,6 +343,49 @@ def test_the_command_tests_draws_records_and_writes(tmp_path: Path) -> None:
 def test_the_command_does_not_write_into_what_comes_with_fairsweep() -> None:
     with pytest.raises(InputError, match="--write needs a file of yours; quickstart comes with fairsweep"):
         range_test("quickstart", write=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"spacing": 3}, "--spacing"),
+        ({"smoothing": 0.5}, "--smoothing"),
+        ({"setting": ["peak_lr=1"]}, "--setting peak_lr"),
+    ],
+)
+def test_options_of_the_estimate_are_refused_without_it(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=f"{named} has no effect without --curvature: give it, too, or leave it out"):
+        range_test("quickstart", **options)
+
+
+@pytest.fixture
+def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        pytest.fail("trained")
+
+    monkeypatch.setattr("sweeps.range_testing.running.run_range_test", fail)
+
+
+@pytest.mark.usefixtures("nothing_trains")
+def test_what_cannot_be_written_is_refused_before_anything_trains(tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    with pytest.raises(InputError, match="--write needs peak_lr"):
+        range_test(str(path), write=True, folder=tmp_path / "out")
+    with pytest.raises(InputError, match=r"--out must be a folder that can be written; got .*tiny.yaml.* Give another"):
+        range_test(str(path), folder=path)
+
+
+def test_a_range_test_that_proposes_nothing_to_write_is_kept(tmp_path: Path) -> None:
+    path = study_with_a_range(tmp_path)
+    before = path.read_bytes()
+    far_too_low = ["--low", "1e-12", "--high", "1e-9", "--updates", "20", "--seeds", "1"]
+    done = fairsweep(tmp_path, "range-test", str(path), *far_too_low, "--write")
+    assert done.returncode == 2
+    assert "nothing to --write" in done.stderr
+    assert "raise --high" in " ".join(done.stdout.split())
+    assert "Recorded:" in done.stdout
+    assert (tmp_path / "range-tests" / "tiny" / "range-test.html").is_file()
+    assert path.read_bytes() == before
 
 
 def test_the_page_about_range_tests_has_a_row_for_every_rule_and_shape() -> None:
