@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from schedules import MOMENTUM, SCHEDULES, MomentumPolicy, Schedule, build_schedule, schedule_settings, setting_defaults
 from schedules.checks import Number, Rule, attempt, complaint, near_miss, read_settings, unknown_option
+from schedules.warmup import no_warmup_hint
 
 
 class _Required(Enum):
@@ -124,7 +125,9 @@ def resolve(schedule: str, momentum_policy: str, settings: Mapping[str, Any], to
     known = setting_names(schedule, momentum_policy)
     owner = f"the settings of schedule {schedule} with momentum policy {momentum_policy}"
     offences = [
-        complaint(name, f"one of {owner}: {', '.join(known)}", value, near_miss(name, known))
+        complaint(
+            name, f"one of {owner}: {', '.join(known)}", value, no_warmup_hint(schedule, name) or near_miss(name, known)
+        )
         for name, value in settings.items()
         if name not in known
     ]
@@ -135,7 +138,7 @@ def resolve(schedule: str, momentum_policy: str, settings: Mapping[str, Any], to
 
     policy = MOMENTUM[momentum_policy]
     parts: dict[str, Any] = {
-        "schedule": attempt(offences, build_schedule, schedule, total_updates, values),
+        "schedule": attempt(offences, build_schedule, schedule, total_updates, of(schedule_settings(schedule))),
         "momentum_policy": attempt(offences, policy, **of(setting_defaults(policy))),
         **(attempt(offences, _optimizer_settings, **of(_OPTIMIZER_DEFAULTS)) or {}),
     }

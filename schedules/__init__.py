@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from schedules.checks import attempt, unknown_option
 from schedules.constant import Constant
 from schedules.cosine import Cosine
 from schedules.cosine_restarts import CosineRestarts
@@ -34,39 +36,43 @@ from schedules.rex import Rex
 from schedules.step import Step
 from schedules.triangular import Triangular
 from schedules.triangular2 import Triangular2
-from schedules.warmup import WARMUP_SETTINGS, Warmup, with_warmup
+from schedules.warmup import WARMUP_SETTINGS, Warmup, no_warmup_hint, with_warmup
 from schedules.warmup_stable_decay import WarmupStableDecay
 
-SCHEDULES: Mapping[str, type[Schedule]] = {
-    "constant": Constant,
-    "piecewise": Piecewise,
-    "step": Step,
-    "exponential": Exponential,
-    "linear": Linear,
-    "polynomial": Polynomial,
-    "cosine": Cosine,
-    "rex": Rex,
-    "inverse_sqrt": InverseSqrt,
-    "inverse_power": InversePower,
-    "warmup_stable_decay": WarmupStableDecay,
-    "knee": Knee,
-    "one_cycle": OneCycle,
-    "one_cycle_three_phase": OneCycleThreePhase,
-    "one_cycle_triangular": OneCycleTriangular,
-    "one_cycle_constant_tail": OneCycleConstantTail,
-    "one_cycle_fastai": OneCycleFastai,
-    "triangular": Triangular,
-    "triangular2": Triangular2,
-    "exp_range": ExpRange,
-    "cosine_restarts": CosineRestarts,
-    "knots": Knots,
-}
+SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
+    {
+        "constant": Constant,
+        "piecewise": Piecewise,
+        "step": Step,
+        "exponential": Exponential,
+        "linear": Linear,
+        "polynomial": Polynomial,
+        "cosine": Cosine,
+        "rex": Rex,
+        "inverse_sqrt": InverseSqrt,
+        "inverse_power": InversePower,
+        "warmup_stable_decay": WarmupStableDecay,
+        "knee": Knee,
+        "one_cycle": OneCycle,
+        "one_cycle_three_phase": OneCycleThreePhase,
+        "one_cycle_triangular": OneCycleTriangular,
+        "one_cycle_constant_tail": OneCycleConstantTail,
+        "one_cycle_fastai": OneCycleFastai,
+        "triangular": Triangular,
+        "triangular2": Triangular2,
+        "exp_range": ExpRange,
+        "cosine_restarts": CosineRestarts,
+        "knots": Knots,
+    }
+)
 
-MOMENTUM: Mapping[str, type[MomentumPolicy]] = {
-    "constant": ConstantMomentum,
-    "cycled": CycledMomentum,
-    "critical_damping": CriticalDamping,
-}
+MOMENTUM: Mapping[str, type[MomentumPolicy]] = MappingProxyType(
+    {
+        "constant": ConstantMomentum,
+        "cycled": CycledMomentum,
+        "critical_damping": CriticalDamping,
+    }
+)
 
 __all__ = [
     "MOMENTUM",
@@ -122,30 +128,46 @@ def schedule_settings(name: str) -> dict[str, Any]:
 
     Returns:
         Its own settings, and those of a warm-up in front of it unless it has a ``warmup_frac`` of its own.
+
+    Raises:
+        ValueError: if there is no schedule of that name.
     """
+    if name not in SCHEDULES:
+        raise ValueError(unknown_option("schedule", name, SCHEDULES))
     own = setting_defaults(SCHEDULES[name])
     return own if "warmup_frac" in own else {**own, **WARMUP_SETTINGS}
 
 
-def build_schedule(name: str, total_steps: int, settings: Mapping[str, Any]) -> Schedule:
+def build_schedule(name: str, total_steps: int, settings: Mapping[str, Any] = MappingProxyType({})) -> Schedule:
     """Build a schedule, with a warm-up in front of it if the settings ask for one.
 
     Args:
         name: key of ``SCHEDULES``.
         total_steps: length of the run in updates, >= 1.
-        settings: values by name, see ``schedule_settings``; what is missing takes its default, others are ignored.
+        settings: values by name, see ``schedule_settings``; what is missing takes its default.
 
     Returns:
         An entry of ``SCHEDULES``, or a `Warmup` with one.
 
     Raises:
-        ValueError: if a value breaks its range; one line per offender.
+        ValueError: if a name is unknown or a value breaks its range; one line per offender.
     """
-    kind = SCHEDULES[name]
-    values = {known: settings.get(known, default) for known, default in schedule_settings(name).items()}
+    known = schedule_settings(name)
+    offences = [
+        unknown_option("settings", setting, known, f"the settings of schedule {name}", no_warmup_hint(name, setting))
+        for setting in settings
+        if setting not in known
+    ]
+    kind, values = SCHEDULES[name], {setting: settings.get(setting, default) for setting, default in known.items()}
     own = {setting: values.pop(setting) for setting in setting_defaults(kind)}
 
     def build(steps: int) -> Schedule:
         return kind(total_steps=steps, **own)
 
-    return with_warmup(build, total_steps, values) if values else build(total_steps)
+    if values:
+        built = attempt(offences, with_warmup, build, total_steps, values)
+    else:
+        built = attempt(offences, build, total_steps)
+    if built is None or offences:
+        raise ValueError("\n".join(offences))
+    return built

@@ -10,12 +10,15 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal, Protocol, TypeVar
 
 Built = TypeVar("Built")
+
+_FIRST_NOT_SHOWN = 10**25
+"""Whole numbers from here on would fill the message with their digits."""
 
 
 class Rule(Protocol):
@@ -51,14 +54,20 @@ class Number:
 
     def read(self, value: object) -> float:
         """Return the value as a ``float``; text, booleans, NaN and infinities are refused."""
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise ValueError(self.condition)
-        number = float(value)
+        number = self._as_float(value)
         above = number > self.low or (number == self.low and self.brackets[0] == "[")
         below = number < self.high or (number == self.high and self.brackets[1] == "]")
-        if not (above and below):
+        if not (math.isfinite(number) and above and below):
             raise ValueError(self.condition)
         return number
+
+    def _as_float(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ValueError(self.condition)  # noqa: TRY004 - one kind of error for every offender
+        try:
+            return float(value)
+        except OverflowError:  # a whole number beyond the largest float
+            raise ValueError(self.condition) from None
 
 
 @dataclass(frozen=True)
@@ -139,18 +148,31 @@ class Several:
 
 def complaint(field: str, condition: str, value: object, remedy: str = "") -> str:
     """Phrase one offence: ``<field> must be <condition>; got <value>.`` and the remedy."""
-    if isinstance(value, tuple):
-        value = list(value)
-    if _is_number_in_quotes(value):
+    number = _number_in_quotes(value)
+    if number is not None and math.isfinite(number):
         remedy = f"{remedy} Write it without quotes, and an exponent as in 1.0e+4.".strip()
-    return f"{field} must be {condition}; got {value!r}.{' ' if remedy else ''}{remedy}"
+    shown = _shown(value) if number is None or math.isfinite(number) else value  # without quotes where it is nan or inf
+    return f"{field} must be {condition}; got {shown}.{' ' if remedy else ''}{remedy}"
 
 
-def unknown_option(field: str, value: object, options: Iterable[str], of: str = "") -> str:
-    """Phrase a wrong choice: name all options, and the near miss if there is one."""
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= _FIRST_NOT_SHOWN:
+        return f"a number of {math.floor(math.log10(abs(value))) + 1} digits"
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _number_in_quotes(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def unknown_option(field: str, value: object, options: Iterable[str], of: str = "", remedy: str = "") -> str:
+    """Phrase a wrong choice: name all options, and the remedy or else the near miss if there is one."""
     names = sorted(options)
     listed = ", ".join(names) or "(there are none)"
-    return complaint(field, f"one of {of}{': ' if of else ''}{listed}", value, near_miss(value, names))
+    return complaint(field, f"one of {of}{': ' if of else ''}{listed}", value, remedy or near_miss(value, names))
 
 
 def near_miss(word: object, options: Iterable[str]) -> str:
@@ -193,14 +215,15 @@ def attempt(offences: list[str], build: Callable[..., Built], *args: Any, **kwar
         return None
 
 
-def _is_number_in_quotes(value: object) -> bool:
-    try:
-        return isinstance(value, str) and math.isfinite(float(value))
-    except ValueError:
-        return False
-
-
 def settle(instance: object, rules: Mapping[str, Rule]) -> None:
     """Check the fields of a frozen dataclass and store their settled values; for its ``__post_init__``."""
     for name, value in read_settings(vars(instance), rules).items():
         object.__setattr__(instance, name, value)
+
+
+def fields_only(instance: object) -> dict[str, Any]:
+    """Return what a pickle of a frozen dataclass holds, its fields; to be its ``__getstate__``.
+
+    What a ``cached_property`` has worked out stays behind, and is worked out again where it is needed.
+    """
+    return {field.name: getattr(instance, field.name) for field in fields(instance)}  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from schedules.checks import settle
 from schedules.phases import TOTAL_STEPS, checked_step
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Constant:
 
     total_steps: int
 
-    default_search: ClassVar[SearchSpace] = {}
+    default_search: ClassVar[SearchSpace] = search_space()
 
     def __post_init__(self) -> None:
         settle(self, {"total_steps": TOTAL_STEPS})

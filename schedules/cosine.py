@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from schedules import phases, rules
 from schedules.checks import Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -38,7 +38,7 @@ class Cosine:
     total_steps: int
     final_factor: float = 0.0
 
-    default_search: ClassVar[SearchSpace] = {"final_factor": {"choice": [0.0, 0.01, 0.1]}}
+    default_search: ClassVar[SearchSpace] = search_space(final_factor={"choice": [0.0, 0.01, 0.1]})
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

@@ -10,8 +10,8 @@ from itertools import accumulate
 from typing import ClassVar
 
 from schedules import phases, rules
-from schedules.checks import Number, Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.checks import Number, Rule, fields_only, settle
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -50,11 +50,13 @@ class CosineRestarts:
     cycle_growth: float = 2.0
     final_factor: float = 0.0
 
-    default_search: ClassVar[SearchSpace] = {
-        "cycles": {"int": [2, 4]},
-        "cycle_growth": {"choice": [1, 2]},
-        "final_factor": {"choice": [0.0, 0.01, 0.1]},
-    }
+    default_search: ClassVar[SearchSpace] = search_space(
+        cycles={"int": [2, 4]},
+        cycle_growth={"choice": [1, 2]},
+        final_factor={"choice": [0.0, 0.01, 0.1]},
+    )
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

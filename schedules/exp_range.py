@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import phases, rules
-from schedules.checks import Number, Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.checks import Number, Rule, fields_only, settle
+from schedules.protocol import SearchSpace, search_space
 from schedules.triangular import triangle
 
 _RULES: Mapping[str, Rule] = {
@@ -49,11 +49,13 @@ class ExpRange:
     initial_div: float = 6.0
     final_range: float = 0.1
 
-    default_search: ClassVar[SearchSpace] = {
-        "cycles": {"int": [1, 8]},
-        "initial_div": {"log": [3, 20]},
-        "final_range": {"log": [0.01, 0.5]},
-    }
+    default_search: ClassVar[SearchSpace] = search_space(
+        cycles={"int": [1, 8]},
+        initial_div={"log": [3, 20]},
+        final_range={"log": [0.01, 0.5]},
+    )
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

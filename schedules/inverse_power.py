@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from schedules import phases, rules
 from schedules.checks import Number, Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -42,10 +42,10 @@ class InversePower:
     timescale_frac: float = 0.1
     exponent: float = 1.0
 
-    default_search: ClassVar[SearchSpace] = {
-        "timescale_frac": {"log": [0.01, 1.0]},
-        "exponent": {"float": [0.5, 1.5]},
-    }
+    default_search: ClassVar[SearchSpace] = search_space(
+        timescale_frac={"log": [0.01, 1.0]},
+        exponent={"float": [0.5, 1.5]},
+    )
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from schedules import phases, rules
 from schedules.checks import Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -41,7 +41,7 @@ class InverseSqrt:
     total_steps: int
     timescale_frac: float = 0.1
 
-    default_search: ClassVar[SearchSpace] = {"timescale_frac": {"log": [0.01, 1.0]}}
+    default_search: ClassVar[SearchSpace] = search_space(timescale_frac={"log": [0.01, 1.0]})
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

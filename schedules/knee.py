@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import phases
-from schedules.checks import Number, Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.checks import Number, Rule, fields_only, settle
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -43,7 +43,9 @@ class Knee:
     total_steps: int
     explore_frac: float = 0.5
 
-    default_search: ClassVar[SearchSpace] = {"explore_frac": {"float": [0.1, 0.9]}}
+    default_search: ClassVar[SearchSpace] = search_space(explore_frac={"float": [0.1, 0.9]})
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import phases
-from schedules.checks import Number, Rule, Several, complaint, settle
-from schedules.protocol import SearchSpace
+from schedules.checks import Number, Rule, Several, complaint, fields_only, settle
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -33,7 +33,8 @@ class Knots:
 
     A knot at fraction ``f`` falls on step ``floor(f * total_steps + 0.5)``, so that one at 1 is one past the last
     update; a knot of factor 1 that falls there is moved onto the last update. Before the first knot and after the
-    last the factor stays. Where knots fall together, the highest counts.
+    last the factor stays. Where knots fall together, the highest counts; on the last update the last one, if none
+    there is 1.
 
     Args:
         total_steps: length of the run in updates, >= 1.
@@ -53,10 +54,12 @@ class Knots:
     knot_fracs: tuple[float, ...] = (0.0, 0.23, 1.0)
     knot_factors: tuple[float, ...] = (0.2, 1.0, 0.07)
 
-    default_search: ClassVar[SearchSpace] = {
-        "knot_fracs": {"choice": [[0, 0.1, 1], [0, 0.23, 1], [0, 0.4, 1]]},
-        "knot_factors": {"choice": [[0.2, 1, 0], [0.2, 1, 0.07]]},
-    }
+    default_search: ClassVar[SearchSpace] = search_space(
+        knot_fracs={"choice": [[0, 0.1, 1], [0, 0.23, 1], [0, 0.4, 1]]},
+        knot_factors={"choice": [[0.2, 1, 0], [0.2, 1, 0.07]]},
+    )
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

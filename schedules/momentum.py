@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from schedules.checks import Number, Rule, complaint, settle
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 _MOMENTUM = Number(0, 1, "[)", "Give the largest momentum of the run, such as 0.9.")
 _FACTOR = Number(0, 1)
@@ -39,7 +39,7 @@ class ConstantMomentum:
 
     momentum: float = 0.9
 
-    default_search: ClassVar[SearchSpace] = {}
+    default_search: ClassVar[SearchSpace] = search_space()
 
     def __post_init__(self) -> None:
         settle(self, {"momentum": _MOMENTUM})
@@ -71,7 +71,7 @@ class CycledMomentum:
     momentum: float = 0.95
     momentum_drop: float = 0.1
 
-    default_search: ClassVar[SearchSpace] = {"momentum_drop": {"choice": [0.05, 0.1, 0.15]}}
+    default_search: ClassVar[SearchSpace] = search_space(momentum_drop={"choice": [0.05, 0.1, 0.15]})
 
     def __post_init__(self) -> None:
         settle(self, {"momentum": _MOMENTUM, "momentum_drop": Number(0, 1, "[)")})
@@ -112,7 +112,7 @@ class CriticalDamping:
     momentum: float = 0.999
     momentum_floor: float = 0.0
 
-    default_search: ClassVar[SearchSpace] = {}
+    default_search: ClassVar[SearchSpace] = search_space()
 
     def __post_init__(self) -> None:
         settle(self, _CRITICAL_RULES)

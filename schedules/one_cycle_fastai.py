@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import phases, rules
-from schedules.checks import Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.checks import Rule, fields_only, settle
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -52,7 +52,9 @@ class OneCycleFastai:
     initial_div: float = 25.0
     final_div: float = 4e3
 
-    default_search: ClassVar[SearchSpace] = {"warmup_frac": {"float": [0.1, 0.5]}}
+    default_search: ClassVar[SearchSpace] = search_space(warmup_frac={"float": [0.1, 0.5]})
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

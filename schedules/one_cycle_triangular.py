@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import phases, rules
-from schedules.checks import Rule, settle
+from schedules.checks import Rule, fields_only, settle
 from schedules.one_cycle_three_phase import three_phases
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -35,7 +35,7 @@ class OneCycleTriangular:
     total_steps - 1       1 / (initial_div * final_div)
     ====================  =================================
 
-    Where two of these steps coincide, the higher factor wins.
+    Where some of these steps coincide, the peak wins, and the end of the run wins over step ``2 * peak``.
 
     Args:
         total_steps: length of the run in updates, >= 1.
@@ -61,7 +61,9 @@ class OneCycleTriangular:
     initial_div: float = 10.0
     final_div: float = 1e3
 
-    default_search: ClassVar[SearchSpace] = {"warmup_frac": {"float": [0.2, 0.5]}}
+    default_search: ClassVar[SearchSpace] = search_space(warmup_frac={"float": [0.2, 0.5]})
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

@@ -9,19 +9,25 @@ from __future__ import annotations
 import math
 import operator
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from schedules.checks import Whole
 
-TOTAL_STEPS = Whole(1)
+LONGEST = 2**53
+"""Updates of the longest run: beyond it, floating point does not count in ones."""
+
+TOTAL_STEPS = Whole(1, "Give the length of the run in updates, such as 1000.", high=LONGEST)
 
 Shape = Callable[[float, float, float], float]
 """A way from a start to an end, by progress in [0, 1]: `linear` or `cosine`."""
 
 
 def steps_of(frac: float, total_steps: int) -> int:
-    """Turn a fraction of the run into steps: ``floor(frac * total_steps + 0.5)``.
+    """Turn a fraction of the run into steps: ``floor(frac * total_steps + 0.5)``, in floating point.
+
+    So 0.145 of 100 steps are 14, since the product is 14.499999999999998. Everyone who computes the formula gets the
+    same.
 
     Args:
         frac: fraction of the run, in [0, 1].
@@ -30,7 +36,7 @@ def steps_of(frac: float, total_steps: int) -> int:
     Returns:
         The nearest whole number of steps, halves up; in [0, total_steps].
     """
-    return math.floor(frac * total_steps + 0.5)
+    return min(math.floor(frac * total_steps + 0.5), total_steps)  # the sum may round up in runs of 2**52 and more
 
 
 def checked_step(step: int, total_steps: int) -> int:
@@ -84,11 +90,12 @@ class Path:
         return self.shape(self.factors[after - 1], self.factors[after], (step - start) / (end - start))
 
 
-def path_through(points: Iterable[tuple[int, float]], total_steps: int, shape: Shape = linear) -> Path:
+def path_through(points: Sequence[tuple[int, float]], total_steps: int, shape: Shape = linear) -> Path:
     """Lay a path through points that may fall together, so that a run of any length keeps its peak.
 
-    A point of factor 1 that falls beyond the last update is moved onto it. Where points fall together, which
-    happens in short runs only, the highest of them counts.
+    A point of factor 1 that falls beyond the last update is moved onto it. Where points fall together, the highest
+    of them counts; but if the last point is one of those on the last update, and none there is 1, the last point
+    counts, so that the run ends where it should.
 
     Args:
         points: step and factor of each, by rising step; the first at step 0.
@@ -99,8 +106,11 @@ def path_through(points: Iterable[tuple[int, float]], total_steps: int, shape: S
         The path.
     """
     placed: dict[int, float] = {}
+    last_step, last_factor = points[-1]
     for step, factor in points:
         at = min(step, total_steps - 1) if factor == 1.0 else step
         placed[at] = max(factor, placed.get(at, 0.0))
+    if last_step == total_steps - 1 and placed[last_step] < 1.0:
+        placed[last_step] = last_factor
     steps, factors = zip(*sorted(placed.items()), strict=True)
     return Path(steps, factors, shape)

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import rules
-from schedules.checks import Number, Rule, Several, settle
+from schedules.checks import Number, Rule, Several, fields_only, settle
 from schedules.phases import TOTAL_STEPS, checked_step, steps_of
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": TOTAL_STEPS,
@@ -49,8 +49,8 @@ class Piecewise:
     milestones: tuple[float, ...] = (0.5, 0.75)
     factor: float = 0.1
 
-    default_search: ClassVar[SearchSpace] = {
-        "milestones": {
+    default_search: ClassVar[SearchSpace] = search_space(
+        milestones={
             "choice": [
                 [0.5],
                 [0.8],
@@ -61,8 +61,10 @@ class Piecewise:
                 [0.5, 0.75, 0.9],
             ]
         },
-        "factor": {"log": [0.05, 0.5]},
-    }
+        factor={"log": [0.05, 0.5]},
+    )
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from schedules import phases, rules
 from schedules.checks import Number, Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -44,7 +44,7 @@ class Polynomial:
     power: float = 2.0
     final_factor: float = 0.0
 
-    default_search: ClassVar[SearchSpace] = {"power": {"float": [0.5, 5.5]}}
+    default_search: ClassVar[SearchSpace] = search_space(power={"float": [0.5, 5.5]})
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

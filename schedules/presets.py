@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 
@@ -18,11 +19,22 @@ class Preset:
     """
 
     schedule: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(hash=False)  # a read-only mapping has no hash; equal presets have equal ones
     reference: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
 
-PRESETS: Mapping[str, Preset] = {
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _preset, (self.schedule, dict(self.settings), self.reference)
+
+
+def _preset(schedule: str, settings: Mapping[str, Any], reference: str) -> Preset:
+    """Build a preset again from its pickle, which cannot hold a read-only mapping."""
+    return Preset(schedule=schedule, settings=settings, reference=reference)
+
+
+_PRESETS: Mapping[str, Preset] = {
     "smith_topin_steps": Preset(
         schedule="piecewise",
         settings={"milestones": (0.625, 0.875), "factor": 0.1},
@@ -95,3 +107,5 @@ PRESETS: Mapping[str, Preset] = {
         reference="airbench96.py of KellerJordan/cifar10-airbench: up in 10 % of the run, down to 0",
     ),
 }
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(_PRESETS)

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 SearchSpace = Mapping[str, Mapping[str, Any]]
 """Ranges by field as in a study file: ``float``, ``log`` or ``int: [lo, hi]``, or ``choice: [...]``."""
+
+
+def search_space(**dimensions: Mapping[str, Sequence[Any]]) -> SearchSpace:
+    """Write a default search space that nobody can change: a dimension by field, lists in it as tuples."""
+    return MappingProxyType(
+        {
+            name: MappingProxyType({form: _as_tuples(values) for form, values in dimension.items()})
+            for name, dimension in dimensions.items()
+        }
+    )
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 class Schedule(Protocol):
@@ -16,7 +31,7 @@ class Schedule(Protocol):
     whatever the length of the run, so ``peak_lr`` means the same for every schedule. It rises to one peak and falls
     from there; only one with a setting ``cycles`` may have as many peaks, and knots those they are given. A setting
     whose name another schedule has too means the same in both. One that has a ``warmup_frac`` rises by itself;
-    `Warmup` goes in front of others.
+    `Warmup` goes in front of others, unless they begin at 0.
     """
 
     default_search: ClassVar[SearchSpace]

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import rules
-from schedules.checks import Rule, Whole, settle
+from schedules.checks import Rule, Whole, fields_only, settle
 from schedules.phases import TOTAL_STEPS, checked_step, steps_of
-from schedules.protocol import SearchSpace
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": TOTAL_STEPS,
@@ -47,7 +47,9 @@ class Step:
     num_drops: int = 2
     factor: float = 0.1
 
-    default_search: ClassVar[SearchSpace] = {"num_drops": {"int": [1, 6]}, "factor": {"log": [0.05, 0.5]}}
+    default_search: ClassVar[SearchSpace] = search_space(num_drops={"int": [1, 6]}, factor={"log": [0.05, 0.5]})
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import phases, rules
-from schedules.checks import Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.checks import Rule, fields_only, settle
+from schedules.protocol import SearchSpace, search_space
 
 _RULES: Mapping[str, Rule] = {
     "total_steps": phases.TOTAL_STEPS,
@@ -64,7 +64,9 @@ class Triangular:
     cycles: int = 4
     initial_div: float = 6.0
 
-    default_search: ClassVar[SearchSpace] = {"cycles": {"int": [1, 8]}, "initial_div": {"log": [3, 20]}}
+    default_search: ClassVar[SearchSpace] = search_space(cycles={"int": [1, 8]}, initial_div={"log": [3, 20]})
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from schedules import phases, rules
-from schedules.checks import Number, OneOf, Rule, settle
-from schedules.protocol import SearchSpace
+from schedules.checks import Number, OneOf, Rule, fields_only, settle
+from schedules.protocol import SearchSpace, search_space
 
 
 def _one_minus_sqrt(start: float, end: float, progress: float) -> float:
@@ -46,8 +46,9 @@ class WarmupStableDecay:
     ``cosine``          (1 + cos(pi * p)) / 2
     ==================  ========================
 
-    The end would be reached at step ``total_steps``, one past the last. The warm-up is that of any schedule,
-    ``warmup_frac`` and its kin, in front of this one; ``cooldown_frac`` is a part of what follows it.
+    The end would be reached at step ``total_steps``, one past the last. The name is the field's, but there is no
+    warm-up in this class: it is composed, ``warmup_frac`` and its kin in front as of any schedule, and
+    ``cooldown_frac`` is a part of what follows it.
 
     Args:
         total_steps: length of the run in updates, >= 1.
@@ -70,11 +71,13 @@ class WarmupStableDecay:
     cooldown_shape: str = "linear"
     final_factor: float = 0.0
 
-    default_search: ClassVar[SearchSpace] = {
-        "warmup_frac": {"float": [0.0, 0.1]},
-        "cooldown_frac": {"float": [0.05, 0.5]},
-        "cooldown_shape": {"choice": ["linear", "one_minus_sqrt"]},
-    }
+    default_search: ClassVar[SearchSpace] = search_space(
+        warmup_frac={"float": [0.0, 0.1]},
+        cooldown_frac={"float": [0.05, 0.5]},
+        cooldown_shape={"choice": ["linear", "one_minus_sqrt"]},
+    )
+
+    __getstate__ = fields_only
 
     def __post_init__(self) -> None:
         settle(self, _RULES)

@@ -136,12 +136,13 @@ def assert_parses(line: str, command: str | None = None) -> None:
 )
 def test_the_readme_has_a_row_for_every_entry_and_its_default_search(heading: str, table: Mapping[str, Any]) -> None:
     documented = rows(sections(read("README.md"))[heading])
-    assert set(documented) == set(table)
+    remedy = f"README.md must have a row under {heading} for each entry, with its default search space"
+    assert set(documented) == set(table), remedy
     for name, kind in table.items():
         search_cell = documented[name].split("|")[3]
-        assert set(re.findall(r"`(\w+)`", search_cell)) == set(kind.default_search)
+        assert set(re.findall(r"`(\w+)`", search_cell)) == set(kind.default_search), remedy
         for dimension in kind.default_search.values():
-            assert [number for number in numbers(dimension) if number not in search_cell] == []
+            assert [number for number in numbers(dimension) if number not in search_cell] == [], remedy
 
 
 def test_the_readme_has_a_row_for_every_preset_with_its_schedule_and_settings() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import signal
 import sys
 import traceback
@@ -72,6 +75,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     for number in (signal.SIGTERM, signal.SIGHUP):  # an orderly end, as after Ctrl-C
         signal.signal(number, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # where our characters cannot be written, others stand in their place
+        sys.stdout.reconfigure(errors="replace")
     try:
         app(standalone_mode=True)
     except FairsweepError as error:
@@ -85,10 +90,21 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 (a bug: no traceback unless asked for)
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _leave_full_output(error)
         text = f"{type(error).__name__}: {error}"
         err.print(f"[bold red]internal error:[/] {_escaped(text)}", soft_wrap=True, highlight=False)
         err.print("Run it again with --debug before the command for the traceback.")
         sys.exit(1)
+
+
+def _leave_full_output(error: OSError) -> NoReturn:
+    """Say that there is no room, and keep Python from trying to write the rest of the output once more."""
+    where = f" to {error.filename}" if error.filename else ""
+    text = f"nothing more can be written{where}: {error.strerror}."
+    err.print(f"[bold red]error:[/] {_escaped(text)}", soft_wrap=True, highlight=False)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from schedules import PRESETS, schedule_settings
+from schedules import MOMENTUM, PRESETS, SCHEDULES, schedule_settings
+from schedules.checks import unknown_option
 from schedules.warmup import WARMUP_SETTINGS
 from sweeps.catalogue import Course, Entry, course, policy_course, policy_entries, schedule_entries, search_words
 from sweeps.catalogue.entries import value_words
@@ -20,9 +21,11 @@ from sweeps.cli.console import out
 from sweeps.errors import InputError
 from sweeps.loading import read_override
 
-_SPARK_WIDTH = 25  # a peak falls on a column, and not between two, in shapes of 1, 2, 3, 4 and 6 cycles
-_CHART_WIDTH = 66
-_TEXT_WIDTH = 78
+_WIDTH = 80
+"""Columns that are used at most: longer lines are hard to read."""
+# A peak falls on a column, and not between two, in shapes of 1, 2, 3, 4 and 6 cycles. The second is for less width.
+_SPARK_WIDTHS = (25, 13)
+_DEFAULT_STEPS = 1000
 _EXAMPLE = "warmup_frac=0.3"
 _FOOT = """
 searched: by default, beside peak_lr and the other shared dimensions.
@@ -39,58 +42,62 @@ def schedules(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the arm; repeatable.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="Length of the run in updates.")] = 1000,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Length of the run in updates.", show_default=str(_DEFAULT_STEPS)),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw rate and momentum: a file in .png, .svg or .pdf.")] = None,
     values: Annotated[Path | None, typer.Option(help="Write rate and momentum of every update: .csv or .json.")] = None,
 ) -> None:
     """List the schedules and momentum policies, or show one schedule with its formula, settings and shape."""
     settings = dict(read_override(override, _EXAMPLE) for override in overrides or ())
     if name is None:
-        if settings or plot or values or policy != "constant":
+        if settings or plot or values or steps or policy != "constant":
             raise InputError(
-                "NAME must be given with --momentum, --set, --plot and --values; got none. Name a schedule."
+                "NAME must be given with --momentum, --set, --steps, --plot and --values; got none. Name a schedule."
             )
         _list()
         return
-    _check_suffix("--plot", plot, _PICTURES)
-    _check_suffix("--values", values, _TABLES)
+    _check(name, policy, plot, values)
     preset = PRESETS.get(name)
     if preset:
         name, settings = preset.schedule, {**preset.settings, **settings}
     try:
-        shown = course(name, policy, settings, steps)
+        shown = course(name, policy, settings, steps or _DEFAULT_STEPS)
     except ValueError as error:
         raise InputError(str(error)) from None
     title = name if policy == "constant" else f"{name} + {policy}"
     given = ", ".join(f"{key} {value_words(value)}" for key, value in settings.items())
-    out.print(textwrap.fill(", ".join(filter(None, (title, given))), _TEXT_WIDTH) + "\n", style="bold", markup=False)
+    if plot:
+        _write("--plot", plot, _picture(plot, shown, title, given))
+    if values:
+        _write("--values", values, (shown.json() if _suffix(values) == ".json" else shown.csv()).encode())
+    out.print(_filled(", ".join(filter(None, (title, given)))) + "\n", style="bold", markup=False, soft_wrap=True)
     _describe(name, policy, shown)
     if preset:
         out.print(f"{_filled(f'Settings: {preset.reference}')}\n", soft_wrap=True, markup=False)
-    if plot:
-        _plot(plot, shown, title, given)
-    if values:
-        _write(values, (shown.json() if values.suffix == ".json" else shown.csv()).encode())
+    for written in filter(None, (plot, values)):
+        out.print(f"Wrote {written}.", soft_wrap=True, markup=False)
 
 
 def _list() -> None:
-    table = _table("schedule", "rate over a run", "searched")
+    table = _table_of_shapes("schedule", "rate over a run", "searched")
     for entry in schedule_entries():
         rates = course(entry.name, "constant", {}, 1000).rates
-        table.add_row(entry.name, sparkline(rates, _SPARK_WIDTH, 0.0, 1.0), ", ".join(entry.searched) or "–")
+        table.add_row(entry.name, _shape(rates, 0.0, 1.0), ", ".join(entry.searched) or "–")
     out.print(table)
     out.print()
-    table = _table("preset", "rate over a run", "of schedule")
+    table = _table_of_shapes("preset", "rate over a run", "of schedule")
     for name, preset in PRESETS.items():
         rates = course(preset.schedule, "constant", preset.settings, 1000).rates
-        table.add_row(name, sparkline(rates, _SPARK_WIDTH, 0.0, 1.0), preset.schedule)
+        table.add_row(name, _shape(rates, 0.0, 1.0), preset.schedule)
     out.print(table)
     out.print()
-    table = _table("momentum policy", "on one_cycle, peak_lr 0.1", "from – to", "searched")
+    table = _table_of_shapes("momentum policy", "on one_cycle, peak_lr 0.1", "from – to", "searched")
     for entry in policy_entries():
         momenta = policy_course(entry.name, {}).momenta
         low, high = min(momenta), max(momenta)
-        line = sparkline(momenta, _SPARK_WIDTH, low, high)
+        line = _shape(momenta, low, high)
         table.add_row(entry.name, line, f"{low:.3g} – {high:.3g}", ", ".join(entry.searched) or "–")
     out.print(table)
     out.print(_FOOT, style="dim", markup=False)
@@ -99,8 +106,22 @@ def _list() -> None:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, no_wrap=heading != "searched")
+        table.add_column(heading, overflow="fold")
     return table
+
+
+def _table_of_shapes(name: str, shape: str, *others: str) -> Table:
+    table = _table(name, shape, *others)
+    table.columns[1].width = _shape_width()
+    return table
+
+
+def _shape_width() -> int:
+    return _SPARK_WIDTHS[out.width < _WIDTH]
+
+
+def _shape(values: Sequence[float], low: float, high: float) -> str:
+    return sparkline(values, _shape_width(), low, high)
 
 
 def _describe(name: str, policy: str, shown: Course) -> None:
@@ -116,13 +137,14 @@ def _describe(name: str, policy: str, shown: Course) -> None:
 
 
 def _chart(values: Sequence[float], title: str, height: int, low: float, high: float) -> None:
-    lines = text_chart(values, _CHART_WIDTH, height, low, high)
+    width = max(_page_width() - 14, 20)
+    lines = text_chart(values, width, height, low, high)
     marks = {0: f"{high:.4g}", height - 1: f"{low:.4g}"}
     out.print(title)
     for row, line in enumerate(lines):
         out.print(f"{marks.get(row, ''):>9} │{line}", soft_wrap=True)
     last = f"update {len(values) - 1}"
-    out.print(f"{'':>9} └0{last:─>{_CHART_WIDTH - 1}}\n", soft_wrap=True)
+    out.print(f"{'':>9} └0{last:─>{width - 1}}\n", soft_wrap=True)
 
 
 def _print_entry(entry: Entry) -> None:
@@ -132,9 +154,7 @@ def _print_entry(entry: Entry) -> None:
             out.print(_filled(plain(text)), soft_wrap=True, markup=False)
     if entry.settings:
         out.print()
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("setting", "default", "searched", "meaning"):
-            table.add_column(heading, no_wrap=heading == "setting", min_width=28 if heading == "meaning" else None)
+        table = _table("setting", "default", "searched", "meaning")
         for setting in entry.settings:
             searched = "–" if setting.search is None else search_words(setting.search)
             table.add_row(setting.name, value_words(setting.default), searched, plain(setting.meaning))
@@ -144,30 +164,46 @@ def _print_entry(entry: Entry) -> None:
     out.print()
 
 
+def _page_width() -> int:
+    return min(_WIDTH, out.width)
+
+
 def _filled(text: str) -> str:
     """Break paragraphs at the width of the terminal, and leave indented blocks and tables as they are."""
     return "\n\n".join(
-        block if is_set(block) else textwrap.fill(" ".join(block.split()), _TEXT_WIDTH) for block in text.split("\n\n")
+        block if is_set(block) else textwrap.fill(" ".join(block.split()), _page_width() - 2)
+        for block in text.split("\n\n")
     )
 
 
-def _plot(path: Path, shown: Course, title: str, given: str) -> None:
+def _check(name: str, policy: str, plot: Path | None, values: Path | None) -> None:
+    """Refuse names that are in no table and files of another kind, all at once."""
+    offences = []
+    if name not in {*SCHEDULES, *PRESETS}:
+        offences.append(unknown_option("NAME", name, [*SCHEDULES, *PRESETS], "the schedules and presets"))
+    if policy not in MOMENTUM:
+        offences.append(unknown_option("--momentum", policy, MOMENTUM))
+    for option, path, suffixes in (("--plot", plot, _PICTURES), ("--values", values, _TABLES)):
+        if path is not None and _suffix(path) not in suffixes:
+            offences.append(f"{option} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got {path}.")
+    if offences:
+        raise InputError("\n".join(offences))
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower()
+
+
+def _picture(path: Path, shown: Course, title: str, given: str) -> bytes:
     from sweeps.catalogue.pictures import course_drawing  # noqa: PLC0415 (loads matplotlib, which is slow)
 
     drawing = course_drawing(shown, title, given)
-    contents = {".png": drawing.png, ".svg": drawing.svg.encode, ".pdf": drawing.pdf}[path.suffix]()
-    _write(path, contents)
+    return {".png": drawing.png, ".svg": drawing.svg.encode, ".pdf": drawing.pdf}[_suffix(path)]()
 
 
-def _check_suffix(option: str, path: Path | None, suffixes: Sequence[str]) -> None:
-    if path is not None and path.suffix not in suffixes:
-        raise InputError(f"{option} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}; got {path}.")
-
-
-def _write(path: Path, contents: bytes) -> None:
+def _write(option: str, path: Path, contents: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(contents)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
-    out.print(f"Wrote {path}.", soft_wrap=True, markup=False)
+        raise InputError(f"{option} {path} cannot be written: {error.strerror}.") from error

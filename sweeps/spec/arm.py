@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, mo
 
 from models.training import REQUIRED, check_settings, setting_names
 from schedules import MOMENTUM, PRESETS, SCHEDULES
+from schedules.warmup import no_warmup_hint
 from sweeps.errors import Problem, name_options, suggest
 from sweeps.space import Choice, Dimension, Setting, parse_dimension, unparse_dimension
 from sweeps.spec.part import Part, raise_problems
@@ -128,10 +129,11 @@ def _arm_problems(arm: Arm) -> Iterator[Problem]:
     for part, names in (("settings", arm.settings), ("search", arm.search)):
         for name in names:
             if name not in known:
+                hint = no_warmup_hint(arm.schedule, name)
                 yield Problem(
                     (part, name),
                     f"unknown setting for schedule {arm.schedule} with momentum policy {arm.momentum_policy}"
-                    f"; must be {name_options(known)}.{suggest(name, known)}",
+                    f"; must be {name_options(known)}.{f' {hint}' if hint else suggest(name, known)}",
                 )
     for name in set(arm.settings) & set(arm.search):
         yield Problem(("search", name), "must not be both fixed and searched; remove one of the two.")

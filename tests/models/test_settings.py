@@ -110,6 +110,13 @@ def test_an_unknown_setting_is_answered_with_all_names_and_the_near_miss() -> No
         check_settings("cosine", "constant", {"weight_decai": 0.1})
 
 
+def test_a_setting_of_a_warm_up_that_cannot_be_in_front_is_explained() -> None:
+    with pytest.raises(ValueError, match=r"warmup_shape must be one of .*Schedule one_cycle has a rise of its own"):
+        check_settings("one_cycle", "constant", {"warmup_shape": "linear"})
+    with pytest.raises(ValueError, match=r"^warmup_frac must be 0 for a schedule that begins at 0; got 0\.1\."):
+        check_settings("knots", "constant", {"knot_factors": [0, 1, 0], "warmup_frac": 0.1})
+
+
 def test_a_check_asks_only_about_what_is_given() -> None:
     check_settings("cosine", "constant", {})
     check_settings("cosine", "constant", {"final_factor": 0.1})

@@ -31,6 +31,10 @@ TABLE: list[tuple[Schedule, list[float]]] = [
         OneCycleThreePhase(total_steps=7, warmup_frac=0.43, initial_div=2, final_div=5),
         [0.5, 0.75, 1, 0.75, 0.5, 0.3, 0.1],
     ),
+    (
+        OneCycleThreePhase(total_steps=5, warmup_frac=0.5, initial_div=2, final_div=5),
+        [0.5, 0.75, 1, 0.55, 0.1],
+    ),
     (OneCycleConstantTail(total_steps=1), [1]),
     (OneCycleConstantTail(total_steps=2, initial_div=2, final_div=5), [0.5, 1]),
     (OneCycleConstantTail(total_steps=6, warmup_frac=0.33, initial_div=2, final_div=5), [0.5, 0.75, 1, 0.5, 0.1, 0.1]),
@@ -62,6 +66,8 @@ TABLE: list[tuple[Schedule, list[float]]] = [
     (Knots(total_steps=4, knot_fracs=(0.25, 0.75), knot_factors=(0.5, 1)), [0.5, 0.5, 0.75, 1]),
     (Knots(total_steps=4, knot_fracs=(0, 1), knot_factors=(0, 1)), [0, 1 / 3, 2 / 3, 1]),
     (Knots(total_steps=3, knot_fracs=(0.1,), knot_factors=(1,)), [1, 1, 1]),
+    (Knots(total_steps=4, knot_fracs=(0, 0.65, 0.7), knot_factors=(1, 0.6, 0)), [1, 2 / 3, 1 / 3, 0]),
+    (Knots(total_steps=4, knot_fracs=(0, 0.65, 0.7), knot_factors=(0.4, 1, 0)), [0.4, 0.6, 0.8, 1]),
     (Knots(total_steps=10, knot_fracs=(0, 0.99, 1), knot_factors=(0.1, 0.5, 1)), [i / 10 for i in range(1, 11)]),
 ]
 
@@ -213,6 +219,14 @@ def test_the_largest_factor_of_knots_is_the_peak_rate() -> None:
 def test_knots_are_at_increasing_parts_of_the_run(knot_fracs: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match=r"knot_fracs must be increasing fractions in \[0, 1\]"):
         Knots(total_steps=4, knot_fracs=knot_fracs)
+
+
+@pytest.mark.parametrize("total_steps", range(3, 60))
+@pytest.mark.parametrize("warmup_frac", [0.1, 0.45, 0.49, 0.5])
+@pytest.mark.parametrize("kind", [OneCycleThreePhase, OneCycleTriangular])
+def test_a_cycle_of_three_phases_ends_at_its_final_rate(kind: Any, warmup_frac: float, total_steps: int) -> None:
+    schedule = kind(total_steps=total_steps, warmup_frac=warmup_frac, initial_div=25, final_div=1e4)
+    assert schedule(total_steps - 1) == pytest.approx(4e-6)
 
 
 @pytest.mark.parametrize("kind", [Triangular, Triangular2, ExpRange, CosineRestarts])

@@ -18,8 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import schedules
-from schedules import MOMENTUM, SCHEDULES, MomentumPolicy, Schedule, build_schedule, schedule_settings, setting_defaults
+from schedules import (
+    MOMENTUM,
+    PRESETS,
+    SCHEDULES,
+    MomentumPolicy,
+    Schedule,
+    build_schedule,
+    schedule_settings,
+    setting_defaults,
+)
 from schedules.checks import Number, OneOf, Rule, Several, Whole
+from schedules.phases import LONGEST
+from schedules.warmup import WARMUP_SETTINGS
 from tests.schedules import test_cycles, test_schedule_values
 
 KINDS: list[Any] = [*SCHEDULES.values(), *MOMENTUM.values()]
@@ -156,6 +167,19 @@ def test_values_survive_pickling_and_printing_and_can_be_keys(value: Schedule | 
     assert {value: 1}[value] == 1
 
 
+@given(built_schedules(st.integers(1, 400)))
+def test_a_pickle_holds_the_fields_and_nothing_that_was_worked_out_from_them(schedule: Schedule) -> None:
+    before = pickle.dumps(schedule)
+    values = factors(schedule)
+    assert pickle.dumps(schedule) == before
+    assert factors(pickle.loads(before)) == values
+
+
+@given(built_schedules(st.just(LONGEST)))
+def test_the_longest_run_is_a_run_like_any_other(schedule: Schedule) -> None:
+    assert all(0.0 <= schedule(step) <= 1.0 for step in (0, 1, LONGEST // 2, LONGEST - 1))
+
+
 @given(recipes(), st.floats(0, 1, exclude_max=True))
 def test_stretching_a_run_converges_to_a_shape(recipe: tuple[str, dict[str, Any]], part: float) -> None:
     name, settings = recipe
@@ -165,14 +189,14 @@ def test_stretching_a_run_converges_to_a_shape(recipe: tuple[str, dict[str, Any]
     assert min(neighbours) - 1e-3 <= long(at) <= max(neighbours) + 1e-3
 
 
-@pytest.mark.parametrize("total_steps", [0, -3, 2.5, 10.0, True, "10", None, float("nan")])
+@pytest.mark.parametrize("total_steps", [0, -3, 2.5, 10.0, True, "10", None, float("nan"), 2**53 + 1, 10**309])
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_bad_length_is_refused(name: str, total_steps: Any) -> None:
-    with pytest.raises(ValueError, match=r"total_steps must be a whole number >= 1; got "):
+    with pytest.raises(ValueError, match=r"total_steps must be a whole number in \[1, 9007199254740992\]; got "):
         SCHEDULES[name](total_steps=total_steps)
 
 
-@pytest.mark.parametrize("bad", [True, float("nan"), float("inf"), -1.0, "fast", None, [2.0]])
+@pytest.mark.parametrize("bad", [True, float("nan"), float("inf"), -1.0, -(10**20), "fast", None, [2.0]])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if setting_defaults(kind)])
 def test_every_setting_refuses_what_is_no_value_for_it_and_all_are_named(kind: Any, bad: Any) -> None:
     settings = dict.fromkeys(setting_defaults(kind), bad)
@@ -193,7 +217,8 @@ ENTRIES: list[Any] = [
 def test_the_default_search_names_settings_and_all_its_ends_are_valid(
     kind: Any, settings: Mapping[str, Any], build: Callable[[Mapping[str, Any]], Any]
 ) -> None:
-    assert set(kind.default_search) <= set(settings)
+    strange = set(kind.default_search) - set(settings)
+    assert not strange, f"default_search of {kind.__name__} must name its settings only; got {sorted(strange)}"
     for name, dimension in kind.default_search.items():
         ((form, values),) = dimension.items()
         assert form in {"float", "log", "int", "choice"}
@@ -202,14 +227,51 @@ def test_the_default_search_names_settings_and_all_its_ends_are_valid(
             build({name: value})
 
 
+def test_a_setting_that_is_too_large_for_a_float_is_refused_in_a_readable_line() -> None:
+    with pytest.raises(ValueError, match=r"^initial_div must be a finite number >= 1; got a number of 401 digits\. "):
+        build_schedule("one_cycle", 10, {"initial_div": 10**400})
+    with pytest.raises(ValueError, match=r"^knot_fracs must be increasing fractions in \[0, 1\]; got "):
+        build_schedule("knots", 10, {"knot_fracs": [0, 10**400], "knot_factors": [0, 1]})
+
+
+def test_nobody_can_change_the_tables_and_what_is_in_them() -> None:
+    for table in (SCHEDULES, MOMENTUM, PRESETS, WARMUP_SETTINGS):
+        with pytest.raises(TypeError):
+            table["new"] = None  # type: ignore[index]
+    for kind in KINDS:
+        for dimension in kind.default_search.values():
+            with pytest.raises(TypeError):
+                dimension["choice"] = (1,)
+            hash(tuple(dimension.values()))  # no lists in it
+        with pytest.raises(TypeError):
+            kind.default_search["new"] = {}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_value_like_a_schedule(name: str) -> None:
+    preset = PRESETS[name]
+    assert pickle.loads(pickle.dumps(preset)) == preset
+    assert {preset: 1}[dataclasses.replace(preset)] == 1
+    assert preset != dataclasses.replace(preset, settings={})
+    with pytest.raises(TypeError):
+        preset.settings["factor"] = 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_can_be_imported_from_the_package(kind: Any) -> None:
+    assert kind.__name__ in schedules.__all__, "add the name to __all__ of schedules/__init__.py"
+
+
 def test_every_schedule_has_values_that_were_worked_out_by_hand() -> None:
     by_hand = {type(schedule) for schedule, _ in [*test_schedule_values.TABLE, *test_cycles.TABLE]}
-    assert by_hand >= set(SCHEDULES.values())
+    missing = [name for name, kind in SCHEDULES.items() if kind not in by_hand]
+    assert not missing, f"{missing}: add rows to TABLE of tests/schedules/test_schedule_values.py or test_cycles.py"
 
 
 @pytest.mark.parametrize("kind", SCHEDULES.values())
 def test_a_schedule_with_settings_of_its_own_has_a_space_to_search_them(kind: Any) -> None:
-    assert bool(kind.default_search) == bool(setting_defaults(kind))
+    remedy = f"give {kind.__name__} a default_search, in its file, that is empty only where it has no settings"
+    assert bool(kind.default_search) == bool(setting_defaults(kind)), remedy
 
 
 def described(kind: Any) -> dict[str, str]:
@@ -221,8 +283,10 @@ def described(kind: Any) -> dict[str, str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_entry_says_what_its_settings_mean_and_where_it_comes_from(kind: Any) -> None:
     fields = [field.name for field in dataclasses.fields(kind)]
-    assert list(described(kind)) == fields
-    assert len(inspect.getdoc(kind).partition("\nReference:\n")[2]) > 40  # type: ignore[union-attr]
+    file = inspect.getsourcefile(kind)
+    assert list(described(kind)) == fields, f"{file}: the docstring must have a line for each field under Args:"
+    reference = inspect.getdoc(kind).partition("\nReference:\n")[2]  # type: ignore[union-attr]
+    assert len(reference) > 40, f"{file}: the docstring must name a source under Reference:, not just {reference!r}"
 
 
 def test_a_name_that_several_entries_have_means_the_same_to_all() -> None:
@@ -230,7 +294,8 @@ def test_a_name_that_several_entries_have_means_the_same_to_all() -> None:
     for kind in KINDS:
         for name, text in described(kind).items():
             meanings.setdefault(name, set()).add(re.split(r"[,;.]", text)[0])
-    assert {name: texts for name, texts in meanings.items() if len(texts) > 1} == {}
+    at_odds = {name: texts for name, texts in meanings.items() if len(texts) > 1}
+    assert not at_odds, "use the words of the other entry up to the first comma, or another name for the setting"
 
 
 def test_a_setting_belongs_to_the_schedule_or_to_the_policy_and_never_to_both() -> None:

@@ -24,7 +24,7 @@ from schedules import (
     WarmupStableDecay,
     setting_defaults,
 )
-from schedules.phases import steps_of
+from schedules.phases import LONGEST, steps_of
 
 HALF = 0.5 * (1 + cos(pi / 4))  # a cosine wave a quarter of its way down: 0.853...
 
@@ -84,7 +84,8 @@ TABLE: list[tuple[Schedule, list[float]]] = [
         OneCycleTriangular(total_steps=7, warmup_frac=0.43, initial_div=2, final_div=5),
         [0.5, 0.75, 1, 0.75, 0.5, 0.3, 0.1],
     ),
-    (OneCycleTriangular(total_steps=5, warmup_frac=0.5, initial_div=5), [0.2, 0.6, 1, 0.6, 0.2]),
+    (OneCycleTriangular(total_steps=5, warmup_frac=0.5, initial_div=5), [0.2, 0.6, 1, 0.5001, 0.0002]),
+    (OneCycleTriangular(total_steps=6, warmup_frac=0.5, initial_div=5), [0.2, 0.6, 1, 0.6, 0.2, 0.0002]),
 ]
 
 
@@ -96,10 +97,24 @@ def test_factors_by_hand(schedule: Schedule, expected: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("frac", "total_steps", "steps"),
-    [(0.5, 10, 5), (0.5, 5, 3), (0.25, 10, 3), (0.24, 10, 2), (0.0, 7, 0), (1.0, 7, 7), (0.29, 100, 29)],
+    [
+        (0.5, 10, 5),
+        (0.5, 5, 3),
+        (0.25, 10, 3),
+        (0.24, 10, 2),
+        (0.0, 7, 0),
+        (1.0, 7, 7),
+        (0.29, 100, 29),
+        (1.0, LONGEST - 1, LONGEST - 1),
+    ],
 )
 def test_a_fraction_becomes_the_nearest_step_with_halves_up(frac: float, total_steps: int, steps: int) -> None:
     assert steps_of(frac, total_steps) == steps
+
+
+def test_a_fraction_is_multiplied_in_floating_point() -> None:
+    assert 0.145 * 100 == 14.499999999999998
+    assert steps_of(0.145, 100) == 14
 
 
 @pytest.mark.parametrize("total_steps", range(1, 60))

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 import schedules
-from schedules import SCHEDULES, Cosine, Linear, Warmup, build_schedule, schedule_settings, setting_defaults
+from schedules import (
+    PRESETS,
+    SCHEDULES,
+    Cosine,
+    Knots,
+    Linear,
+    Warmup,
+    build_schedule,
+    schedule_settings,
+    setting_defaults,
+)
 from tests.schedules.reference_rates import factors, torch_rates
 
 QUARTER = 0.5 * (1 - cos(pi / 4))  # a cosine wave a quarter of its way up: 0.146...
@@ -87,17 +97,60 @@ def test_a_warm_up_is_a_value_like_any_schedule() -> None:
         schedule(8)
 
 
+def test_a_misspelt_name_is_answered_with_the_near_miss() -> None:
+    with pytest.raises(
+        ValueError, match=r"^schedule must be one of constant, .*; got 'cosin'\. Did you mean 'cosine'\?$"
+    ):
+        build_schedule("cosin", 10)
+    with pytest.raises(ValueError, match=r"^schedule must be one of .*; got 'cosin'\."):
+        schedule_settings("cosin")
+    with pytest.raises(ValueError) as caught:
+        build_schedule("cosine", 10, {"final_facter": 0.5, "total_steps": 5, "final_factor": 2})
+    assert [line.partition("; ")[2] for line in str(caught.value).splitlines()] == [
+        "got 'final_facter'. Did you mean 'final_factor'?",
+        "got 'total_steps'.",
+        "got 2. Give the part of the peak rate that is left at the end, such as 0.01.",
+    ]
+    assert build_schedule("cosine", 10) == Cosine(total_steps=10)
+
+
+def test_a_schedule_with_a_rise_of_its_own_says_why_it_takes_no_shape_of_a_ramp() -> None:
+    with pytest.raises(ValueError, match=r"Schedule one_cycle has a rise of its own, of length warmup_frac"):
+        build_schedule("one_cycle", 10, {"warmup_shape": "linear"})
+
+
 def test_all_that_is_wrong_with_ramp_and_schedule_is_said_at_once() -> None:
     settings = {"warmup_frac": 1.0, "warmup_shape": "square", "warmup_initial_factor": -1, "final_factor": 2}
     with pytest.raises(ValueError) as caught:
         build_schedule("cosine", 0, settings)
     assert [line.partition("; got")[0] for line in str(caught.value).splitlines()] == [
-        "total_steps must be a whole number >= 1",
+        "total_steps must be a whole number in [1, 9007199254740992]",
         "final_factor must be a number in [0, 1]",
         "warmup_frac must be a number in [0, 1)",
         "warmup_shape must be one of linear, cosine",
         "warmup_initial_factor must be a number in [0, 1]",
     ]
+
+
+@pytest.mark.parametrize("total_steps", [1, 2, 100])
+@pytest.mark.parametrize("warmup_frac", [0.01, 0.5])
+def test_a_ramp_up_to_a_rate_of_zero_is_refused_in_runs_of_any_length(total_steps: int, warmup_frac: float) -> None:
+    preset = PRESETS["page_triangle"]
+    with pytest.raises(
+        ValueError, match=r"^warmup_frac must be 0 for a schedule that begins at 0; got 0\.\d+\. All of"
+    ):
+        build_schedule(preset.schedule, total_steps, {**preset.settings, "warmup_frac": warmup_frac})
+    alone = build_schedule(preset.schedule, total_steps, {**preset.settings, "warmup_frac": 0})
+    assert alone == build_schedule(preset.schedule, total_steps, preset.settings)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [None, "cosine", Cosine, Knots(total_steps=4, knot_fracs=(0, 1), knot_factors=(0, 1)), abs],
+)
+def test_a_ramp_leads_up_to_a_schedule_that_begins_above_zero(schedule: Any) -> None:
+    with pytest.raises(ValueError, match=r"^schedule must be a schedule that begins above 0; got "):
+        Warmup(ramp_steps=3, schedule=schedule)
 
 
 def test_a_ramp_has_at_least_one_update() -> None:

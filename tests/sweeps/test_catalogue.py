@@ -37,7 +37,7 @@ def test_a_docstring_is_read_as_summary_formula_settings_and_reference() -> None
     (setting,) = linear.settings
     assert (setting.name, setting.default) == ("final_factor", 0.0)
     assert setting.meaning == "factor at the end of the run, in [0, 1]."
-    assert setting.search == {"choice": [0.0, 0.01, 0.1]}
+    assert setting.search == {"choice": (0.0, 0.01, 0.1)}
     assert linear.reference.startswith("Li, Yumer and Ramanan")
 
 

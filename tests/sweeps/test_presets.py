@@ -67,3 +67,10 @@ def test_a_study_with_a_preset_has_the_hash_of_the_study_with_its_settings_and_s
 def test_a_preset_of_another_schedule_and_an_unknown_one_are_refused(schedule: str, preset: str, message: str) -> None:
     with pytest.raises(StudyError, match=message):
         study(schedule=schedule, preset=preset)
+
+
+def test_a_warm_up_where_there_can_be_none_is_refused_with_the_reason() -> None:
+    with pytest.raises(StudyError, match=r"steps\.settings\.warmup_shape: .* Schedule one_cycle has a rise of its own"):
+        study(schedule="one_cycle", settings={"warmup_shape": "linear"})
+    with pytest.raises(StudyError, match=r"steps\.search\.warmup_frac: .* must be 0 for a schedule that begins at 0"):
+        study(schedule="knots", preset="page_triangle", search={"warmup_frac": {"float": [0, 0.1]}})

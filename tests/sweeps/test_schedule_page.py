@@ -24,6 +24,7 @@ def test_the_page_says_what_the_tables_say() -> None:
     "path", [f"images/schedules/{n}.svg" for n in SCHEDULES] + [f"images/momentum/{n}.svg" for n in MOMENTUM]
 )
 def test_a_picture_shows_what_is_in_the_table(path: str) -> None:
+    assert (DOCS / path).exists(), REMEDY
     there, drawn = (DOCS / path).read_text(encoding="utf-8"), pictures()[path]
     assert NUMBER.split(there) == NUMBER.split(drawn), REMEDY
     # The last digits of a coordinate may differ between machines.
@@ -34,7 +35,9 @@ def test_a_picture_shows_what_is_in_the_table(path: str) -> None:
 
 def test_there_is_no_picture_of_what_is_not_in_the_tables() -> None:
     there = {path.relative_to(DOCS).as_posix() for path in DOCS.glob("images/*/*.svg")}
-    assert {path for path in there if path.startswith(("images/schedules/", "images/momentum/"))} == set(pictures())
+    assert {path for path in there if path.startswith(("images/schedules/", "images/momentum/"))} == set(pictures()), (
+        REMEDY
+    )
 
 
 def test_a_picture_is_the_same_however_often_it_is_drawn() -> None:
