@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+# Set in the processes of pytest-xdist, and a console keeps the width that it finds when it is made.
+os.environ.pop("COLUMNS", None)
+
 _LONG = ("slow", "cluster")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The last one keeps every request on this machine.
