@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from analysis.enough_seeds import too_few_seeds
-from models.training import train
+from models.training import Progress, Training, train_with_pauses
 from models.workload import Budget, Workload
 from sweeps.protocol import Cell, Planned, Protocol, cells, planned_trials
 from sweeps.spec import Study
@@ -16,6 +16,10 @@ from sweeps.trial import job_for
 
 #: Updates of the training that measures how fast this machine is.
 CALIBRATION_UPDATES = 40
+#: What takes longer than this is estimated from the updates that were done until then.
+CALIBRATION_SECONDS = 10.0
+#: A backward pass takes about as long as two forward passes, and an evaluation has none.
+_UPDATE_FORWARD_PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Speed:
 def measure_speed(study: Study, workload: Workload) -> Speed:
     """Train `workload` for a moment, with the settings of a first draw, and measure.
 
-    Runs twice and measures the second time, so that loading data and starting torch do not count.
+    Measures the second of two moments, so that starting torch does not count, or the first if that was a long one.
     """
     first = next(cell for cell in cells(study) if cell.workload == workload.name)
     trial = Protocol(study).next_trial()
@@ -125,18 +129,32 @@ def measure_speed(study: Study, workload: Workload) -> Speed:
     job = job_for(study, trial)
     updates = min(CALIBRATION_UPDATES, _updates(workload, first.budget))
     training = replace(job.training, workload=workload, budget=Budget(unit="updates", amount=updates), evaluations=1)
-    wall_seconds, train_seconds, done = 0.0, 0.0, 1
     threads = torch.get_num_threads()
     torch.set_num_threads(job.threads)  # as a trial does
     try:
-        for _ in range(2):
-            started = time.perf_counter()
-            for progress in train(training, job.device):
-                train_seconds, done = progress.train_seconds, max(progress.update, 1)
-            wall_seconds = time.perf_counter() - started
+        speed, in_time = _moment(training, job.device)
+        return _moment(training, job.device)[0] if in_time else speed
     finally:
         torch.set_num_threads(threads)
-    return Speed(update_seconds=train_seconds / done, evaluation_seconds=max(wall_seconds - train_seconds, 0.0))
+
+
+def _moment(training: Training, device: str) -> tuple[Speed, bool]:
+    """Measure one training, without its first update if there are more, and whether it came to its end in time."""
+    steps = train_with_pauses(training, device)
+    next(steps)  # loads the data
+    started, updates, updating_seconds = time.perf_counter(), 0, 0.0
+    for step in steps:
+        seconds = time.perf_counter() - started
+        if isinstance(step, Progress):
+            per_update = updating_seconds / updates if updates else step.train_seconds
+            return Speed(update_seconds=per_update, evaluation_seconds=step.evaluation_seconds), True
+        if step.update > updates + 1:
+            updates, updating_seconds = step.update - 1, seconds
+        if updates and seconds > CALIBRATION_SECONDS:
+            break
+    per_update, workload = updating_seconds / updates, training.workload
+    batches = (workload.num_available - workload.num_train) / workload.batch_size
+    return Speed(update_seconds=per_update, evaluation_seconds=batches * per_update / _UPDATE_FORWARD_PASSES), False
 
 
 def cell_hours(study: Study, plans: tuple[CellPlan, ...]) -> dict[Cell, float]:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweeps.planning import balance_note, cell_plans, untrainable_because, verdict_note
+from sweeps import planning
+from sweeps.planning import balance_note, cell_plans, measure_speed, untrainable_because, verdict_note
 from tests.sweeps.studies import tiny_study
 
 
@@ -45,3 +46,22 @@ def test_a_machine_without_a_gpu_does_not_measure_trials_that_use_one(monkeypatc
     assert untrainable_because(tiny_study(resources={"gpu": 0.5})) == "trials use a GPU, and torch finds none"
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert not untrainable_because(tiny_study(resources={"gpu": 0.5}))
+
+
+def test_a_network_too_slow_to_be_measured_to_the_end_is_estimated_from_its_updates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "CALIBRATION_SECONDS", 0.0)
+    study = tiny_study()
+    workload = study.workloads[0]
+    held_out = workload.num_available - workload.num_train
+    speed = measure_speed(study, workload)
+    assert speed.update_seconds > 0
+    assert speed.evaluation_seconds == pytest.approx(held_out / workload.batch_size * speed.update_seconds / 3)
+
+
+def test_a_fast_network_is_measured_to_the_end_of_its_evaluation() -> None:
+    study = tiny_study()
+    speed = measure_speed(study, study.workloads[0])
+    assert 0 < speed.update_seconds < 1
+    assert 0 < speed.evaluation_seconds < 10
