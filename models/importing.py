@@ -38,7 +38,7 @@ def load_function(field: str, name: str) -> Callable[..., Any]:
         sys.path.append(here)  # the command line is installed elsewhere, and Python would not look here
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the module does when it is imported
+    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
         condition = "package.module:function of a module that can be imported"
         raise ValueError(complaint(field, condition, name, _why_not(module_name, error, here))) from error
     function = getattr(module, function_name, None)
@@ -70,7 +70,12 @@ def source_of(field: str, name: str) -> tuple[Path, str] | None:
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _why_not(module_name: str, error: Exception, here: str) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the class and the first line of the message of an exception in code that is not ours."""
+    return f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
+
+
+def _why_not(module_name: str, error: BaseException, here: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
         return f"There is no module {error.name!r} in {here} or among what is installed."
-    return f"Importing it raised {type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
+    return f"Importing it raised {first_line(error)}"

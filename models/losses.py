@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.importing import is_function_name, load_function
-from schedules.checks import unknown_option
+from models.importing import first_line, is_function_name, load_function
+from schedules.checks import complaint, unknown_option
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From logits ``(n, num_classes)`` and classes ``(n,)`` to the mean loss of these examples, a number."""
@@ -55,3 +56,39 @@ def build_loss(name: str, label_smoothing: float) -> Loss:
     """
     function = find_loss(name)
     return partial(function, label_smoothing=label_smoothing) if takes_label_smoothing(name) else function
+
+
+def check_loss(name: str, num_classes: int) -> None:
+    """Try a loss on two examples, with its gradient.
+
+    Args:
+        name: see ``find_loss``.
+        num_classes: number of classes.
+
+    Raises:
+        ValueError: if there is no such function, or it does not return a number with a gradient.
+    """
+    loss = build_loss(name, 0.0)
+    logits, y = torch.zeros(2, num_classes, requires_grad=True), torch.arange(2) % num_classes
+    try:
+        with torch.random.fork_rng(devices=[]):
+            offence = _offence(loss(logits, y))
+    except Exception as error:  # noqa: BLE001 (it may raise anything)
+        offence = f"It raised {first_line(error)}"
+    if offence:
+        condition = (
+            f"one that makes a number to minimise of logits of shape [2, {num_classes}] and classes of shape [2]"
+        )
+        raise ValueError(complaint("loss", condition, name, offence))
+
+
+def _offence(loss: object) -> str:
+    """Say what is wrong with what a loss returned, and try its gradient."""
+    if not isinstance(loss, Tensor):
+        return f"It returns a {type(loss).__name__} rather than a tensor, which has no gradient."
+    if loss.ndim:
+        return f"It returns a tensor of shape {list(loss.shape)}: take the mean over the examples."
+    if not loss.requires_grad:
+        return "What it returns has no gradient: compute it from the logits with functions of torch that have one."
+    torch.autograd.backward(loss)
+    return ""

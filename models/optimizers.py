@@ -18,11 +18,13 @@ from torch.optim import Optimizer
 
 from schedules.checks import complaint, unknown_option
 
-#: These cannot take a network and a loss as they are.
+#: These cannot take a network and a loss as they are, or do not follow a schedule.
 _OTHER_KINDS = {
+    "ASGD": "it takes a learning rate one update late, and lets it fall by a rule of its own",
     "LBFGS": "it evaluates the loss several times per update",
     "SparseAdam": "it takes sparse gradients only",
     "Muon": "it takes matrices only, and networks have biases",
+    "Rprop": "it reads the learning rate at its first update only, and then has step sizes of its own",
 }
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
@@ -56,11 +58,6 @@ def optimizer_setting_defaults(name: str) -> dict[str, Any]:
 def has_momentum(name: str) -> bool:
     """Tell whether an optimizer has a momentum or betas, so that the arm's momentum does anything."""
     return bool({"momentum", "betas"} & set(inspect.signature(OPTIMIZERS[name]).parameters))
-
-
-def has_weight_decay(name: str) -> bool:
-    """Tell whether an optimizer takes a weight decay."""
-    return "weight_decay" in inspect.signature(OPTIMIZERS[name]).parameters
 
 
 def check_optimizer(name: str, settings: Mapping[str, Any], *, nesterov: bool = False) -> None:

@@ -177,8 +177,15 @@ def unknown_option(field: str, value: object, options: Iterable[str], of: str = 
 
 def near_miss(word: object, options: Iterable[str]) -> str:
     """Ask whether the closest of the options was meant; empty if none is close."""
-    near = difflib.get_close_matches(str(word), list(options), n=1)
-    return f"Did you mean {near[0]!r}?" if near else ""
+    near = closest(str(word), options)
+    return f"Did you mean {near!r}?" if near else ""
+
+
+def closest(word: str, options: Iterable[str]) -> str:
+    """Return the option that looks most like a word, whatever the case; empty if none is close."""
+    by_folded = {option.casefold(): option for option in options}
+    near = difflib.get_close_matches(word.casefold(), list(by_folded), n=1)
+    return by_folded[near[0]] if near else ""
 
 
 def read_settings(values: Mapping[str, object], rules: Mapping[str, Rule]) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from schedules.checks import closest
 
 
 class FairsweepError(Exception):
@@ -80,6 +81,5 @@ def name_options(options: Iterable[str]) -> str:
 
 def suggest(name: str, options: Iterable[str]) -> str:
     """Write `` Did you mean X?`` where an option looks like ``name``, else nothing; ends a message."""
-    by_folded = {option.casefold(): option for option in options}
-    close = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)
-    return f" Did you mean {by_folded[close[0]]}?" if close else ""
+    near = closest(name, options)
+    return f" Did you mean {near}?" if near else ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from models.importing import source_of
+from models.losses import LOSSES, check_loss
 from models.networks import LIBRARIES, check_network
 from sweeps.errors import InputError
 from sweeps.spec import Study
@@ -13,7 +14,7 @@ from sweeps.spec.study import idle_setting_problems
 
 
 def check_networks(study: Study) -> dict[str, str]:
-    """Build the network of every workload once, so that one that does not work is found before anything starts.
+    """Try the network and the loss of every workload, so that one that does not work is found before anything starts.
 
     A study file is checked without importing what it names from elsewhere; this imports it.
 
@@ -22,15 +23,21 @@ def check_networks(study: Study) -> dict[str, str]:
         file that it comes from, or the version of the library.
 
     Raises:
-        InputError: a network cannot be built, or does not fit the data set's examples; or a setting of an arm does
-            nothing with it, or with a loss from elsewhere.
+        InputError: a network cannot be built, or does not fit the data set's examples; a loss from elsewhere does not
+            return a number with a gradient; or a setting does nothing with either.
     """
     found: dict[str, str] = {}
     for index, workload in enumerate(study.workloads):
         try:
             facts = check_network(
-                workload.network, workload.input_shape, workload.num_classes, workload.network_settings
+                workload.network,
+                workload.input_shape,
+                workload.num_classes,
+                workload.network_settings,
+                rows_at_once=workload.rows_at_once,
             )
+            if workload.loss not in LOSSES:
+                check_loss(workload.loss, workload.num_classes)
         except ValueError as error:
             raise InputError(f"workloads[{index}] {workload.name}: {error}") from error
         found[f"network.{workload.name}.parameters"] = str(facts.num_parameters)

@@ -10,9 +10,11 @@ import torch
 from analysis.enough_seeds import too_few_seeds
 from models.training import Progress, Training, train_with_pauses
 from models.workload import Budget, Workload
+from sweeps.errors import FairsweepError
+from sweeps.faults import is_out_of_memory
 from sweeps.protocol import Cell, Planned, Protocol, cells, planned_trials
 from sweeps.spec import Study
-from sweeps.trial import job_for
+from sweeps.trial import job_for, out_of_memory
 
 #: Updates of the training that measures how fast this machine is.
 CALIBRATION_UPDATES = 40
@@ -121,6 +123,9 @@ def measure_speed(study: Study, workload: Workload) -> Speed:
     """Train `workload` for a moment, with the settings of a first draw, and measure.
 
     Measures the second of two moments, so that starting torch does not count, or the first if that was a long one.
+
+    Raises:
+        FairsweepError: memory ran out.
     """
     first = next(cell for cell in cells(study) if cell.workload == workload.name)
     trial = Protocol(study).next_trial()
@@ -134,6 +139,10 @@ def measure_speed(study: Study, workload: Workload) -> Speed:
     try:
         speed, in_time = _moment(training, job.device)
         return _moment(training, job.device)[0] if in_time else speed
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise FairsweepError(f"workload {workload.name}: {out_of_memory(workload, job.device)}") from error
+        raise
     finally:
         torch.set_num_threads(threads)
 

@@ -27,6 +27,7 @@ from models.training import (
     train_with_pauses,
     training_identity,
 )
+from models.workload import Workload
 from sweeps.faults import is_out_of_memory
 from sweeps.protocol import Outcome, OutcomeKind, Trial
 from sweeps.spec import Study
@@ -229,13 +230,15 @@ class _Keeper:
 def _explain(error: Exception, job: Job) -> str:
     """Return the traceback of `error`, and where memory ran out a sentence that says so."""
     text = traceback.format_exc()
-    if not is_out_of_memory(error):
-        return text
-    workload = job.training.workload
+    return f"{text}\n{out_of_memory(job.training.workload, job.device)}\n" if is_out_of_memory(error) else text
+
+
+def out_of_memory(workload: Workload, device: str) -> str:
+    """Say that memory ran out in a training, and what would need less."""
     at_once = f" and micro_batch {workload.micro_batch}" if workload.micro_batch else ""
     return (
-        f"{text}\nOut of memory on {job.device} with batch_size {workload.batch_size}{at_once}: set a smaller "
-        "micro_batch, which computes a batch in parts, or give each trial more (resources in the study file).\n"
+        f"Out of memory on {device} with batch_size {workload.batch_size}{at_once}: set a smaller micro_batch, which "
+        "computes a batch in parts, or give each trial more (resources in the study file)."
     )
 
 

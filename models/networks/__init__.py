@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.importing import first_line
 from models.networks.cifar_resnet import cifar_resnet
 from models.networks.conv1d import conv1d
 from models.networks.densenet import densenet
@@ -82,33 +83,59 @@ class NetworkFacts:
 
 
 def check_network(
-    name: str, input_shape: tuple[int, ...], num_classes: int, settings: Mapping[str, Any]
+    name: str, input_shape: tuple[int, ...], num_classes: int, settings: Mapping[str, Any], *, rows_at_once: int = 2
 ) -> NetworkFacts:
     """Build a network without memory or random numbers; pass two examples through it if it is from elsewhere.
+
+    Where examples are computed one at a time, pass one through it too: batch normalisation may need more.
 
     Args:
         name: key of ``NETWORKS``, or the name of a network from elsewhere, which is imported.
         input_shape: shape of one example.
         num_classes: number of classes.
         settings: keyword arguments of the builder, and settings that every network has.
+        rows_at_once: examples that are computed at a time.
 
     Returns:
         What became known of it.
 
     Raises:
-        ValueError: if a setting is unknown or out of range, or the network does not fit the examples.
+        ValueError: if a setting is unknown or out of range, or the network does not fit the examples, or has nothing
+            to learn.
     """
     if name in NETWORKS:
         _check_setting_names(name, settings)
         with torch.device("meta"):
-            return _facts(_build(name, input_shape, num_classes, settings))
+            network = _build(name, input_shape, num_classes, settings)
+    else:
+        network = _checked_outside(name, input_shape, num_classes, settings)
+    if rows_at_once == 1:
+        _check_alone(network, input_shape)
+    return _facts(network)
+
+
+def _checked_outside(
+    name: str, input_shape: tuple[int, ...], num_classes: int, settings: Mapping[str, Any]
+) -> nn.Module:
     read_common(settings)
     network, logits = _outside_trial_run(name, input_shape, num_classes, settings)
     got = f"logits of shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
     if got != f"logits of shape [2, {num_classes}]":
         condition = f"one that makes logits of shape [2, {num_classes}] of two examples of shape {list(input_shape)}"
         raise ValueError(complaint("network", condition, name, f"It makes {got}."))
-    return _facts(network)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ValueError(complaint("network", "one with parameters that are trained", name, "It has none."))
+    return network
+
+
+def _check_alone(network: nn.Module, input_shape: tuple[int, ...]) -> None:
+    device = next(network.parameters()).device
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
+            network(torch.zeros(1, *input_shape))
+    except Exception as error:
+        remedy = f"It raised {first_line(error)}"
+        raise ValueError(complaint("batch_size or micro_batch", "at least 2 for this network", 1, remedy)) from error
 
 
 def build_network(
@@ -177,4 +204,4 @@ def _outside_trial_run(
             if "meta" not in str(error).lower():  # torch's name for tensors without memory
                 break
     condition = "one that can be built with its settings and takes the data set's examples"
-    raise ValueError(complaint("network", condition, name, f"It raised {type(raised).__name__}: {raised}")) from raised
+    raise ValueError(complaint("network", condition, name, f"It raised {first_line(raised)}")) from raised

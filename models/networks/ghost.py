@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from schedules.checks import complaint
+
 
 class GhostBatchNorm(_BatchNorm):
     """Normalise each part of a training batch by its own mean and variance, as each of several devices would.
@@ -69,20 +71,40 @@ class GhostBatchNorm(_BatchNorm):
         return f"{self.num_features}, ghost_batch_size={self.ghost_batch_size}, momentum={self.momentum}"
 
 
-def with_ghosts(module: nn.Module, ghost_batch_size: int) -> nn.Module:
-    """Put ghost batch normalisation in place of every batch normalisation, in place.
+#: A class made from one of these may do more in its ``forward``, such as timm's that ends in a ReLU.
+_REPLACED = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def with_ghosts(network: nn.Module, ghost_batch_size: int) -> nn.Module:
+    """Put ghost batch normalisation in place of every batch normalisation of torch, in place.
 
     Args:
-        module: any network.
+        network: any network; a normalisation that it uses in several places stays one.
         ghost_batch_size: see `GhostBatchNorm`.
 
     Returns:
         The same network; where it is itself a normalisation, what takes its place.
+
+    Raises:
+        ValueError: if there is batch normalisation of another class, which may do more than normalise.
     """
-    if isinstance(module, _BatchNorm) and module.track_running_stats:
-        ghost = GhostBatchNorm(module.num_features, ghost_batch_size, module.eps, module.momentum, module.affine)
-        ghost.load_state_dict(module.state_dict(), assign=True)
-        return ghost.train(module.training)
-    for name, child in module.named_children():
-        setattr(module, name, with_ghosts(child, ghost_batch_size))
-    return module
+    norms = [part for part in network.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    if others := sorted({type(norm).__name__ for norm in norms if type(norm) not in _REPLACED}):
+        condition = "left out where batch normalisation is of another class than torch's BatchNorm1d, 2d and 3d"
+        remedy = f"This network has {', '.join(others)}, which may do more than normalise."
+        raise ValueError(complaint("ghost_batch_size", condition, ghost_batch_size, remedy))
+    ghosts = {id(norm): _ghost_of(norm, ghost_batch_size) for norm in norms}
+    for path, part in list(network.named_modules(remove_duplicate=False)):
+        if path and id(part) in ghosts:
+            parent, _, name = path.rpartition(".")
+            setattr(network.get_submodule(parent), name, ghosts[id(part)])
+    return ghosts.get(id(network), network)
+
+
+def _ghost_of(norm: _BatchNorm, ghost_batch_size: int) -> GhostBatchNorm:
+    ghost = GhostBatchNorm(norm.num_features, ghost_batch_size, norm.eps, norm.momentum, norm.affine)
+    for name, parameter in norm.named_parameters():
+        ghost.register_parameter(name, parameter)  # the same one: it may be frozen, or used elsewhere too
+    for name, buffer in norm.named_buffers():
+        ghost.register_buffer(name, buffer)
+    return ghost.train(norm.training)

@@ -100,7 +100,7 @@ def _accuracy(evaluator: Evaluator, network: nn.Module, part: Part, mark: _Mark)
     batch_size = max(1, min(examples, numbers // math.prod(workload.input_shape)))
     correct = torch.zeros((), dtype=torch.int64, device=evaluator.device)
     for x, y in evaluation_batches(part, batch_size, channels_last=workload.channels_last):
-        with torch.inference_mode(), evaluator.state.at(0):
+        with torch.no_grad(), evaluator.state.at(0):
             correct += (evaluator.forward(network, x).argmax(dim=1) == y).sum()
         yield mark
     return int(correct) / len(part)

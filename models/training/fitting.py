@@ -1,33 +1,30 @@
-"""Which settings of an arm do anything in a workload."""
+"""Which settings do anything in a workload."""
 
 from __future__ import annotations
 
 from models.losses import takes_label_smoothing
 from models.networks import check_network
-from models.optimizers import OPTIMIZERS, has_momentum, has_weight_decay
+from models.optimizers import OPTIMIZERS, has_momentum
 from models.workload import Workload
 
 
 def idle_reason(workload: Workload, setting: str) -> str:
-    """Say why a setting of an arm does nothing in a workload, so that searching it would be a waste.
+    """Say why a setting does nothing in a workload, so that searching it would be a waste.
 
-    What the workload names from elsewhere is imported for ``label_smoothing`` and ``bn_momentum``.
+    What the workload names from elsewhere is imported for ``label_smoothing``, ``bn_momentum`` and ``norm_batches``.
 
     Args:
         workload: what is trained.
-        setting: a name of `models.settings.setting_names`.
+        setting: a name of `models.settings.setting_names`, or ``norm_batches`` of the workload.
 
     Returns:
         The reason; empty where the setting has its effect.
     """
-    optimizer = f"torch.optim.{OPTIMIZERS[workload.optimizer].__name__}"
     if setting == "momentum" and not has_momentum(workload.optimizer):
-        return f"{optimizer} has no momentum"
-    if setting == "weight_decay" and not has_weight_decay(workload.optimizer):
-        return f"{optimizer} has no weight decay"
+        return f"torch.optim.{OPTIMIZERS[workload.optimizer].__name__} has no momentum"
     if setting == "label_smoothing" and not takes_label_smoothing(workload.loss):
         return f"the loss {workload.loss} has no argument label_smoothing"
-    if setting == "bn_momentum" and not _has_batch_norm(workload):
+    if setting in {"bn_momentum", "norm_batches"} and not _has_batch_norm(workload):
         return f"the network {workload.network} has no batch norm"
     return ""
 

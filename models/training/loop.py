@@ -10,6 +10,7 @@ from contextlib import closing
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from models.data.inputs import TrainingInputs
 from models.losses import build_loss
@@ -86,7 +87,7 @@ def _check_together(training: Training, resolved: Resolved) -> None:
     """Raise ValueError where settings of the arm do not go with the workload."""
     if training.workload.nesterov and resolved.momentum_policy.momentum == 0:
         raise ValueError(complaint("momentum", "> 0 where nesterov is on", 0.0, "Raise it, or turn nesterov off."))
-    for setting in ("weight_decay", "label_smoothing", "bn_momentum"):
+    for setting in ("label_smoothing", "bn_momentum"):
         if (value := getattr(resolved, setting)) and (reason := idle_reason(training.workload, setting)):
             raise ValueError(complaint(setting, f"left out here ({reason})", value))
 
@@ -156,24 +157,25 @@ def _progress(
     state = ProcessState(stream_seed(training.seed, "noise"), device, deterministic=training.workload.deterministic)
     evaluator = build_evaluator(training, device, state)
     learner, account = _learner(training, resolved, evaluator), Account(device_type=device.type)
+    watched = _to_stay_finite(learner.network)
     try:
         if training.workload.compile:
             _compile(learner, evaluator)
         if start:
             _restore(learner, account, start)
-        yield from _to_the_end(training, learner, account, evaluator)
+        yield from _to_the_end(learner, account, evaluator, watched)
     finally:
         learner.inputs.close()
 
 
 def _to_the_end(
-    training: Training, learner: Learner, account: Account, evaluator: Evaluator
+    learner: Learner, account: Account, evaluator: Evaluator, watched: frozenset[str]
 ) -> Generator[Progress | Pause, None, None]:
     pause = Pause(learner, account)
-    goals = evaluation_updates(learner.resolved.schedule.total_steps, training.evaluations)
+    goals = evaluation_updates(learner.resolved.schedule.total_steps, evaluator.training.evaluations)
     for goal in goals[len(account.curve) :]:
         yield from _updates_until(goal, learner, account, pause)
-        finite = not account.has_diverged and _is_finite(learner.network)
+        finite = not account.has_diverged and _is_finite(learner.network, watched)
         accuracies: tuple[float, float | None] = (math.nan, None)
         if finite:
             accuracies = yield from _timed(evaluate(evaluator, learner.network, pause), account)
@@ -295,5 +297,12 @@ def _restore(learner: Learner, account: Account, start: Checkpoint) -> None:
     account.losses, account.curve = list(start.losses), list(start.curve)
 
 
-def _is_finite(network: nn.Module) -> bool:
-    return bool(torch.stack([tensor.isfinite().all() for tensor in network.state_dict().values()]).all())
+def _to_stay_finite(network: nn.Module) -> frozenset[str]:
+    """Name the parameters, and the buffers that are finite before the first update: a mask may hold infinities."""
+    buffers = {name for name, buffer in network.named_buffers() if is_lazy(buffer) or buffer.isfinite().all()}
+    return frozenset(buffers | {name for name, _ in network.named_parameters()})
+
+
+def _is_finite(network: nn.Module, watched: frozenset[str]) -> bool:
+    tensors = [tensor for name, tensor in network.state_dict().items() if name in watched]
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

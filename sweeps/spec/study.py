@@ -217,7 +217,7 @@ def _tuned_arm_problems(study: Study, name: str) -> Iterator[Problem]:
 
 
 #: Fields of a workload that decide whether a setting does anything, where they may name something from elsewhere.
-_DECIDED_BY = {"label_smoothing": "loss", "bn_momentum": "network"}
+_DECIDED_BY = {"label_smoothing": "loss", "bn_momentum": "network", "norm_batches": "network"}
 
 
 def idle_setting_problems(study: Study, *, imports: bool) -> Iterator[Problem]:
@@ -233,9 +233,12 @@ def idle_setting_problems(study: Study, *, imports: bool) -> Iterator[Problem]:
             places += [(setting, ("arms", name, part, setting)) for setting in getattr(arm, part)]
         if arm.momentum_policy != "constant":
             places.append(("momentum", ("arms", name, "momentum_policy")))
-    for workload in study.workloads:
-        settings = [s for s in dict(places) if imports or _DECIDED_BY.get(s) not in workload.elsewhere]
+    for index, workload in enumerate(study.workloads):
+        asked = [*dict(places), *(["norm_batches"] if workload.norm_batches else [])]
+        settings = [s for s in asked if imports or _DECIDED_BY.get(s) not in workload.elsewhere]
         reasons = {setting: idle_reason(workload, setting) for setting in settings}
+        if reason := reasons.get("norm_batches"):
+            yield Problem(("workloads", index, "norm_batches"), f"must be left out: it does nothing, since {reason}.")
         for setting, place in places:
             if reasons.get(setting):
                 yield Problem(

@@ -260,7 +260,6 @@ def test_a_loss_of_ones_own_is_minimised(make_training: MakeTraining) -> None:
     ("workload", "settings", "message"),
     [
         ({"loss": "tests.models.toys:squared"}, {"label_smoothing": 0.1}, r"label_smoothing must be left out here"),
-        ({"optimizer": "rprop"}, {"weight_decay": 0.1}, r"weight_decay must be .*\(torch.optim.Rprop has no weight"),
         ({}, {"bn_momentum": 0.1}, r"bn_momentum must be left out here \(the network mlp has no batch norm\); got 0.1"),
     ],
 )
@@ -269,6 +268,25 @@ def test_settings_that_would_do_nothing_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         train(make_training(**workload, settings={"peak_lr": 0.1, **settings}))
+
+
+def test_infinities_that_are_there_from_the_start_are_no_divergence(make_training: MakeTraining) -> None:
+    """A mask holds them; the state of a part need not be tensors either."""
+    masked = {"network": "tests.models.toys:masked", "network_settings": {}}
+    *_, last = run(make_training(**masked))
+    assert not last.diverged
+    *_, diverged = run(make_training(**masked, settings={"peak_lr": 1e38}, updates=1, evaluations=1))
+    assert diverged.diverged == (not math.isfinite(diverged.validation))
+
+
+def test_a_statistic_that_becomes_infinite_is_a_divergence(make_training: MakeTraining) -> None:
+    *_, last = run(make_training(network="tests.models.toys:running_away", network_settings={}))
+    assert last.diverged
+
+
+def test_what_a_network_keeps_in_an_evaluation_may_be_used_in_an_update(make_training: MakeTraining) -> None:
+    *_, last = run(make_training(network="tests.models.toys:keeping", network_settings={}))
+    assert last.update == 12
 
 
 def test_evaluations_are_timed_apart(make_training: MakeTraining) -> None:

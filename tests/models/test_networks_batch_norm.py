@@ -84,6 +84,29 @@ def test_every_normalisation_is_replaced_with_its_weights_and_statistics() -> No
     assert all(parameter.requires_grad for parameter in changed.parameters())
 
 
+class BatchNormAndReLU(nn.BatchNorm2d):
+    """As timm's ``BatchNormAct2d``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).relu()
+
+
+def test_batch_normalisation_that_does_more_is_refused_rather_than_replaced_by_less() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(4), nn.Sequential(BatchNormAndReLU(4)))
+    with pytest.raises(ValueError, match=r"^ghost_batch_size must be left out .*; got 2\. .* has BatchNormAndReLU.*$"):
+        with_ghosts(network, 2)
+    assert type(network[0]) is nn.BatchNorm2d
+
+
+def test_a_normalisation_that_is_used_twice_stays_one_and_a_frozen_one_stays_frozen() -> None:
+    norm = nn.BatchNorm2d(4)
+    norm.weight.requires_grad_(requires_grad=False)
+    network = with_ghosts(nn.Sequential(norm, nn.Conv2d(4, 4, 1), norm, nn.Sequential(norm)), 2)
+    assert network[0] is network[2] is network[3][0]
+    assert type(network[0]) is GhostBatchNorm
+    assert not network[0].weight.requires_grad
+
+
 def test_torch_can_re_estimate_the_statistics_of_ghosts() -> None:
     network = nn.Sequential(GhostBatchNorm(3, 2))
     batches = [batch(n, 3, 4, 4) for n in (4, 6)]

@@ -48,6 +48,12 @@ def in_two_parts(input_shape, num_classes):
 def no_network(input_shape, num_classes):
     return "no network"
 
+def nothing_to_learn(input_shape, num_classes):
+    return linear(input_shape, num_classes).requires_grad_(False)
+
+def verbose(input_shape, num_classes):
+    raise RuntimeError("the first line\\nthe second line")
+
 def picky(input_shape, num_classes, *, width=4):
     raise ValueError(f"width must be even; got {width}.")
 """
@@ -169,6 +175,8 @@ def test_a_network_that_needs_numbers_is_checked_on_the_cpu_and_leaves_the_gener
         ("too_wide", {}, r"logits of shape \[2, 10\] of two examples of shape \[40\]; .* logits of shape \[2, 11\]"),
         ("in_two_parts", {}, r"It makes a tuple"),
         ("no_network", {}, r"must be a function that returns a torch.nn.Module; .* It returned 'no network'"),
+        ("nothing_to_learn", {}, r"must be one with parameters that are trained; got .* It has none\.$"),
+        ("verbose", {}, r"It raised RuntimeError: the first line$"),
         ("picky", {"width": 3}, r"width must be even; got 3\."),
     ],
 )
@@ -179,12 +187,29 @@ def test_a_function_that_does_not_build_a_network_is_refused_with_what_it_did(
         check_network(f"my_nets:{function}", (40,), 10, settings)
 
 
+@pytest.mark.parametrize("name", ["my_nets:normed", "mlp"])
+def test_a_network_that_cannot_learn_from_one_example_at_a_time_is_refused_where_it_should(
+    my_nets: Path, name: str
+) -> None:
+    settings = {"batch_norm": True} if name == "mlp" else {}
+    check_network(name, (40,), 10, settings)
+    with pytest.raises(
+        ValueError, match=r"batch_size or micro_batch must be at least 2 .*; got 1\. It raised Value.*$"
+    ):
+        check_network(name, (40,), 10, settings, rows_at_once=1)
+    check_network("mlp", (40,), 10, {}, rows_at_once=1)
+    check_network("cifar_resnet", (3, 8, 8), 10, {"depth": 8}, rows_at_once=1)
+
+
 def test_a_module_that_is_not_there_or_fails_is_named_with_the_reason(my_nets: Path) -> None:
     with pytest.raises(ValueError, match=r"network must be .* got 'nets:f'\. There is no module 'nets' in .*installed"):
         load_function("network", "nets:f")
     my_nets.with_name("failing.py").write_text("import no_such_thing\n")
     with pytest.raises(ValueError, match=r"Importing it raised ModuleNotFoundError: No module named 'no_such_thing'"):
         load_function("network", "failing:f")
+    my_nets.with_name("leaving.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(ValueError, match=r"Importing it raised SystemExit: 3"):
+        load_function("network", "leaving:f")
 
 
 def test_the_source_of_a_function_is_its_file_and_hash(my_nets: Path) -> None:

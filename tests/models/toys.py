@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,55 @@ class _SlowEvaluation(nn.Sequential):
 def slow_to_evaluate(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     """Build a network whose evaluation takes a tenth of a second per batch."""
     return _SlowEvaluation(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes))
+
+
+class _Masked(nn.Sequential):
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__(*parts)
+        self.register_buffer("mask", torch.full((3, 3), -math.inf).triu(1))
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"version": 1}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        assert state == {"version": 1}
+
+
+def masked(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Build a network with infinities in a buffer, as masks of attention have, and with state that is no tensor."""
+    return _Masked(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes))
+
+
+class _RunningAway(nn.Sequential):
+    statistic: Tensor
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__(*parts)
+        self.register_buffer("statistic", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.statistic.fill_(math.inf)
+        return super().forward(x)  # type: ignore[no-any-return]
+
+
+def running_away(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Build a network with a buffer that becomes infinite when it is used."""
+    return _RunningAway(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes))
+
+
+class _Keeping(nn.Sequential):
+    kept: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = super().forward(x)
+        if not self.training and self.kept is None:
+            self.kept = torch.ones(1, y.shape[1])
+        return y if self.kept is None else y * self.kept
+
+
+def keeping(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Build a network that keeps a tensor of its first evaluation and uses it from then on."""
+    return _Keeping(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes))
 
 
 def steep(logits: Tensor, y: Tensor) -> Tensor:

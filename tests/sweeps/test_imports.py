@@ -16,10 +16,38 @@ from tests.commands import write_study
 from tests.sweeps.studies import tiny_data, tiny_study
 
 MODULE = """
+import torch
 from torch import nn
 
 def linear(input_shape, num_classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
+
+def good(logits, y):
+    return nn.functional.cross_entropy(logits, y)
+
+def unreduced(logits, y):
+    return nn.functional.cross_entropy(logits, y, reduction="none")
+
+def without_gradient(logits, y):
+    return (logits.argmax(1) != y).float().mean()
+
+def plain_number(logits, y):
+    return 1.0
+
+def raising(logits, y):
+    raise RuntimeError("the first line\\nthe second line")
+
+class NoWayBack(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.sum()
+
+    @staticmethod
+    def backward(context, gradient):
+        raise RuntimeError("there is no way back")
+
+def without_way_back(logits, y):
+    return NoWayBack.apply(logits)
 """
 
 
@@ -77,6 +105,38 @@ def test_loading_a_study_imports_nothing_and_checking_it_refuses_what_does_not_w
 def test_a_network_from_elsewhere_that_does_not_fit_the_data_is_refused_before_anything_runs() -> None:
     with pytest.raises(InputError, match=r"workloads\[0\] w0: network must be .*three channels"):
         check_networks(study_with("torchvision:resnet18"))
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("unreduced", r"It returns a tensor of shape \[2\]: take the mean over the examples\.$"),
+        ("without_gradient", r"What it returns has no gradient: .*$"),
+        ("plain_number", r"It returns a float rather than a tensor, which has no gradient\.$"),
+        ("raising", r"It raised RuntimeError: the first line$"),
+        ("without_way_back", r"It raised RuntimeError: there is no way back$"),
+    ],
+)
+def test_a_loss_that_cannot_be_minimised_is_refused_before_anything_runs(loss: str, message: str) -> None:
+    workload = {**tiny_data()["workloads"][0], "loss": f"nets_of_mine:{loss}"}
+    with pytest.raises(InputError, match=rf"^workloads\[0\] {workload['name']}: loss must be one that .*{message}"):
+        check_networks(tiny_study(workloads=[workload]))
+    check_networks(tiny_study(workloads=[{**workload, "loss": "nets_of_mine:good"}]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"micro_batch": 1, "network_settings": {"batch_norm": True}}, r"batch_size or micro_batch must be at least 2"),
+        ({"norm_batches": 5, "network": "nets_of_mine:linear", "network_settings": {}}, r"norm_batches: must be left"),
+    ],
+)
+def test_a_workload_that_does_not_go_with_its_network_is_refused_before_anything_runs(
+    changes: dict[str, object], message: str
+) -> None:
+    study = tiny_study(workloads=[{**tiny_data()["workloads"][0], **changes}])
+    with pytest.raises(InputError, match=message):
+        check_networks(study)
 
 
 def test_a_plan_says_what_it_imports_and_from_where(

@@ -213,17 +213,18 @@ def test_a_malformed_override_is_refused(override: str) -> None:
 
 def test_settings_that_do_nothing_in_a_workload_are_refused() -> None:
     data = tiny_data()
-    data["workloads"][0] |= {"optimizer": "rprop", "loss": "not.imported:here"}
+    data["workloads"][0] |= {"optimizer": "adagrad", "norm_batches": 5, "loss": "not.imported:here"}
     data["arms"]["cosine"]["settings"] = {"label_smoothing": 0.1, "bn_momentum": 0.05}
     found = problems(data)
     assert set(found) == {
         "search.momentum",
-        "search.weight_decay",
+        "workloads[0].norm_batches",
         "arms.cosine.settings.bn_momentum",
         "arms.one_cycle.momentum_policy",
         "arms.published.settings.momentum",
     }
-    assert "does nothing, since torch.optim.Rprop has no weight decay" in found["search.weight_decay"]
+    assert "does nothing, since torch.optim.Adagrad has no momentum" in found["search.momentum"]
+    assert "does nothing, since the network mlp has no batch norm" in found["workloads[0].norm_batches"]
 
 
 def test_the_hash_is_that_of_versions_without_the_later_fields_of_a_workload() -> None:

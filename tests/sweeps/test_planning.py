@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from sweeps import planning
+from sweeps.errors import FairsweepError
 from sweeps.planning import balance_note, cell_plans, measure_speed, untrainable_because, verdict_note
-from tests.sweeps.studies import tiny_study
+from tests.sweeps.studies import tiny_data, tiny_study
 
 
 @pytest.mark.parametrize(("draws", "powers"), [(3, "2 or 4"), (20, "16 or 32"), (1000, "512 or 1024")])
@@ -58,6 +59,15 @@ def test_a_network_too_slow_to_be_measured_to_the_end_is_estimated_from_its_upda
     speed = measure_speed(study, workload)
     assert speed.update_seconds > 0
     assert speed.evaluation_seconds == pytest.approx(held_out / workload.batch_size * speed.update_seconds / 3)
+
+
+def test_a_network_that_memory_is_too_small_for_is_said_in_a_line_with_its_batch() -> None:
+    workload = {**tiny_data()["workloads"][0], "loss": "tests.models.toys:hungry"}
+    study = tiny_study(workloads=[workload])
+    with pytest.raises(
+        FairsweepError, match=r"^workload .*: Out of memory on cpu with batch_size \d+: set a smaller.*$"
+    ):
+        measure_speed(study, study.workloads[0])
 
 
 def test_a_fast_network_is_measured_to_the_end_of_its_evaluation() -> None:
