@@ -116,6 +116,15 @@ def test_whatever_a_workload_asks_for_goes_on_exactly(
         assert [*bare(checkpoint.curve), *curve(training, checkpoint)] == whole
 
 
+def test_state_of_a_network_that_is_no_tensor_is_read_back(make_training: MakeTraining, tmp_path: Path) -> None:
+    training = make_training(network="tests.models.toys:masked", network_settings={})
+    save_checkpoint(tmp_path / "c.pt", interrupted(training, 5), {})
+    checkpoint = load_checkpoint(tmp_path / "c.pt", {})
+    assert checkpoint is not None
+    assert checkpoint.network["_extra_state"] == {"version": 1}
+    assert [*bare(checkpoint.curve), *curve(training, checkpoint)] == curve(training)
+
+
 def test_it_ends_with_the_same_weights(make_training: MakeTraining) -> None:
     training = hard_training(make_training)
     last = interrupted(training, UPDATES + 8)

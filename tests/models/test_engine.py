@@ -272,11 +272,9 @@ def test_settings_that_would_do_nothing_are_refused(
 
 def test_infinities_that_are_there_from_the_start_are_no_divergence(make_training: MakeTraining) -> None:
     """A mask holds them; the state of a part need not be tensors either."""
-    masked = {"network": "tests.models.toys:masked", "network_settings": {}}
-    *_, last = run(make_training(**masked))
+    *_, last = run(make_training(network="tests.models.toys:masked", network_settings={}))
     assert not last.diverged
-    *_, diverged = run(make_training(**masked, settings={"peak_lr": 1e38}, updates=1, evaluations=1))
-    assert diverged.diverged == (not math.isfinite(diverged.validation))
+    assert last.update == 12
 
 
 def test_a_statistic_that_becomes_infinite_is_a_divergence(make_training: MakeTraining) -> None:
