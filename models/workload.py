@@ -194,6 +194,10 @@ class Workload(BaseModel):
         if available > self.data.num_train:
             condition = f"at most the {self.data.num_train} examples of the training data"
             raise ValueError(complaint("train_samples", condition, available))
+        if self.train_samples is not None and available < self.num_classes:
+            raise ValueError(
+                complaint("train_samples", f"at least one for each of {self.num_classes} classes", available)
+            )
         if not 0 < self.num_train < available:
             condition = f"a fraction that leaves examples on both sides of {available}"
             raise ValueError(complaint("validation_frac", condition, self.validation_frac))

@@ -9,10 +9,12 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from models.data.cache import checksum, kept
+from models.data.checking import well_formed
 from models.data.digits import digits
 from models.data.examples import DataError, Dataset, Examples, ImageFiles, Statistics
 from models.data.image_folder import imagefolder
@@ -95,13 +97,15 @@ def find_dataset(name: str, root: Path | str | None = None, settings: Mapping[st
     except ValueError:
         raise
     except Exception as error:  # whatever goes wrong in a builder of the user's
-        remedy = f"It raised {type(error).__name__}: {error}".partition("\n")[0]
-        raise ValueError(
-            complaint("dataset", f"one that can be described with settings {given}", name, remedy)
-        ) from error
+        condition = f"one that can be described with settings {given}"
+        raise ValueError(complaint("dataset", condition, name, _raised(error))) from error
     if not isinstance(built, Dataset):
         raise ValueError(complaint("dataset", "a function that returns a models.data.Dataset", name))  # noqa: TRY004
     return built
+
+
+def _raised(error: Exception) -> str:
+    return f"It raised {type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -137,14 +141,14 @@ def load_test(
 
 def _load(name: str, root: Path | str | None, settings: Mapping[str, Any] | None, part: str) -> Examples | ImageFiles:
     dataset = find_dataset(name, root, settings)
-    load = dataset.load_train if part == "train" else dataset.load_test
-    version = dataset.version() if dataset.version else ""
+    load = partial(_called, name, f"load_{part}", dataset.load_train if part == "train" else dataset.load_test)
+    version = _called(name, "version", dataset.version) if dataset.version else ""
     if not version:
-        return load()
+        return well_formed(name, load())
 
     def decoded() -> Examples:
-        examples = load()
-        if not isinstance(examples, Examples):  # a mistake in a builder of the user's
+        examples = well_formed(name, load())
+        if isinstance(examples, ImageFiles):  # a mistake in a builder of the user's
             raise DataError(f"version of dataset {name} must be None, since its images stay in their files; got text.")
         return examples
 
@@ -152,6 +156,15 @@ def _load(name: str, root: Path | str | None, settings: Mapping[str, Any] | None
     if is_function_name(name) and (source := source_of("dataset", name)):
         identity["source"] = source[1]
     return kept(f"{name.replace(':', '.')}-{part}", identity, decoded)
+
+
+def _called(name: str, what: str, function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except DataError:
+        raise
+    except Exception as error:  # whatever goes wrong in a function of the user's
+        raise DataError(complaint("dataset", f"one whose {what} works", name, _raised(error))) from error
 
 
 def download(name: str, root: Path | str) -> None:

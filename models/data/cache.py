@@ -24,7 +24,7 @@ from torch import Tensor
 from models.data.examples import DataError, Examples
 
 CACHE_VARIABLE = "FAIRSWEEP_CACHE"
-_FORMAT = 1
+_FORMAT = 2
 _NAMES = ("x", "y")
 
 
@@ -48,21 +48,20 @@ def kept(label: str, identity: dict[str, Any], load: Callable[[], Examples]) -> 
         The examples; their memory is shared with all processes of the machine, and lent from the system's file cache.
 
     Raises:
-        DataError: if `load` does, or the file cannot be written.
+        DataError: if the file cannot be written. What `load` raises goes through.
     """
     text = json.dumps({"format": _FORMAT, **identity}, sort_keys=True)
     folder = cache_folder() / f"{label}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
     found = _opened(folder)
     if found:
         return found
-    try:
-        with _alone(folder.with_suffix(".lock")):
-            return _opened(folder) or _written(folder, load())
-    except OSError as error:
-        raise DataError(
-            f"{CACHE_VARIABLE} must be a folder that can be written to, with room for the decoded data sets; got "
-            f"{str(cache_folder())!r} ({error.strerror}). Set it in the environment."
-        ) from error
+    with _alone(folder.with_suffix(".lock")):
+        found = _opened(folder)
+        if found:
+            return found
+        examples = load()
+        with _blaming_the_cache():
+            return _written(folder, examples)
 
 
 def checksum(examples: Examples) -> str:
@@ -127,7 +126,22 @@ def _write(path: Path, content: bytes | memoryview) -> None:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _blaming_the_cache():
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    with file:
+        with _blaming_the_cache():
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _blaming_the_cache() -> Iterator[None]:
+    """Say of an operating system's error that it is the cache's; around nothing that reads the data itself."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{CACHE_VARIABLE} must be a folder that can be written to, with room for the decoded data sets; got "
+            f"{str(cache_folder())!r} ({error.strerror}). Set it in the environment."
+        ) from error

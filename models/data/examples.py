@@ -33,13 +33,14 @@ class ImageFiles(NamedTuple):
         paths: files, in the order of `y`.
         y: classes, shape ``(n,)``, ``int64`` in ``[0, num_classes)``.
         shape: shape of one image once it is decoded, ``(channels, height, width)``.
-        resize: length of the shorter side before the middle is cut out for an evaluation, in pixels.
+        cover: ``(height, width)`` that an image is scaled to cover before its middle of `shape` is cut out, in pixels;
+            neither is smaller than in `shape`.
     """
 
     paths: tuple[str, ...]
     y: Tensor
     shape: tuple[int, int, int]
-    resize: int
+    cover: tuple[int, int]
 
 
 class Statistics(NamedTuple):
@@ -80,3 +81,7 @@ class Dataset:
     download: Callable[[Path], None] | None = None
     streamed: bool = False
     statistics: Statistics | None = None
+
+    def __post_init__(self) -> None:
+        """Take a list for a shape as well."""
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))

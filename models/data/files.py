@@ -30,5 +30,9 @@ def _listing(folder: Path | str, below: str) -> Iterator[tuple[str, int, int]]:
         if entry.is_dir():
             yield from _listing(entry.path, f"{path}/")
         else:
-            status = entry.stat()
-            yield path, status.st_size, status.st_mtime_ns
+            try:
+                status = entry.stat()
+            except OSError:  # such as a link that leads nowhere: whoever reads it will say so
+                yield path, -1, -1
+            else:
+                yield path, status.st_size, status.st_mtime_ns

@@ -120,5 +120,5 @@ def _test(dataset: Dataset, root: Path | None) -> Listing:
 def _loaded(dataset: Dataset, listing: Listing, *, stream: bool) -> Examples | ImageFiles:
     channels, height, width = dataset.input_shape
     if stream:
-        return ImageFiles(listing.paths, listing.y, (channels, height, width), resize=min(height, width))
+        return ImageFiles(listing.paths, listing.y, (channels, height, width), cover=(height, width))
     return Examples(decoded(listing.paths, (channels, height, width)), listing.y)

@@ -54,4 +54,5 @@ def _listed(root: Path | None, part: str, expected: int, image_size: int) -> Ima
         condition = f"complete, with {NUM_CLASSES} class folders and {expected} images in {part}/"
         got = ", ".join(f"{number} {what}" for what, (number, _) in found.items())
         raise DataError(f"ImageNet must be {condition}; got {got} in {root}. For part of it take imagefolder.")
-    return ImageFiles(listing.paths, listing.y, (3, image_size, image_size), resize=round(image_size * 256 / 224))
+    side = round(image_size * 256 / 224)
+    return ImageFiles(listing.paths, listing.y, (3, image_size, image_size), cover=(side, side))

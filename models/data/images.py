@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from models.data.examples import DataError
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _MODES = {1: "L", 3: "RGB"}
+_OF_16_BITS = frozenset({"PNG", "PPM"})  # formats whose images of mode I have 16 bits, and not 32
 _MOST_SHOWN = 5
 
 
@@ -73,14 +74,45 @@ def opened(path: str, channels: int) -> Image.Image:
         channels: 1 for grey, 3 for colour.
 
     Raises:
-        DataError: if it cannot be decoded.
+        DataError: if it cannot be decoded, or the range of its pixels is not known.
     """
     try:
         with Image.open(path) as image:
-            return image.convert(_MODES[channels])
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for damaged files
-        why = str(error).partition(" '")[0]
+            return _of_bytes(image, path).convert(_MODES[channels])
+    except DataError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error).partition(" '")[0]
         raise DataError(f"{path} must be an image; got what Pillow does not read ({why}).") from error
+
+
+def _of_bytes(image: Image.Image, path: str) -> Image.Image:
+    """Return an image whose pixels are bytes; Pillow would clip larger numbers to white."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _OF_16_BITS):
+        return Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // 257).astype(np.uint8))
+    if image.mode in {"I", "F"}:
+        kind = "floats" if image.mode == "F" else "32-bit numbers"
+        raise DataError(f"{path} must have pixels of 8 or 16 bits; got {kind}. Convert it first.")
+    return image
+
+
+def middle(image: Image.Image, cover: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+    """Scale an image until it covers a rectangle, and cut out the middle.
+
+    Args:
+        image: the image.
+        cover: ``(height, width)`` to cover, in pixels; for squares this is what ``Resize`` of torchvision does.
+        size: ``(height, width)`` of what is cut out, at most `cover`.
+    """
+    width, height = image.size
+    if height * cover[1] <= width * cover[0]:
+        scaled = (cover[0], max(cover[1], width * cover[0] // height))
+    else:
+        scaled = (max(cover[0], height * cover[1] // width), cover[1])
+    if scaled != (height, width):
+        image = image.resize(scaled[::-1], Image.Resampling.BILINEAR)
+    top, left = (round((over - wanted) / 2) for over, wanted in zip(scaled, size, strict=True))
+    return image if scaled == size else image.crop((left, top, left + size[1], top + size[0]))
 
 
 def decoded(paths: Sequence[str], shape: tuple[int, int, int]) -> Tensor:
@@ -101,11 +133,9 @@ def decoded(paths: Sequence[str], shape: tuple[int, int, int]) -> Tensor:
 
     def decode(index: int) -> str:
         try:
-            image = opened(paths[index], channels)
+            image = middle(opened(paths[index], channels), (height, width), (height, width))
         except DataError as error:
             return str(error)
-        if image.size != (width, height):
-            image = ImageOps.fit(image, (width, height), method=Image.Resampling.BILINEAR)
         images[index] = torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
         return ""
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import DataError, Examples, ImageFiles, Statistics, checksum, data_root, load_test, load_train
+from models.data import Examples, ImageFiles, Statistics, checksum, data_root, load_test, load_train
+from models.data.checking import check_classes_left, check_promises, check_spread, check_statistics
 from models.data.images import decoded
 from models.data.split import Indices, balanced_subset, stratified_split
 from models.workload import Workload
@@ -127,10 +128,13 @@ class _Request:
 def _prepare(request: _Request, device: torch.device) -> Prepared:
     workload = request.workload
     loaded = load_train(workload.dataset, workload.data_root, workload.dataset_settings)
-    _check_loaded(workload, loaded, workload.data.num_train)
+    dataset = workload.data
+    check_statistics(workload.dataset, dataset)
+    check_promises(workload.dataset, dataset, loaded, dataset.num_train)
     split = _split(workload, loaded.y)
     train, validation = (torch.from_numpy(rows) for rows in split)
-    statistics, sha256 = workload.data.statistics or _statistics(loaded, train), _digest(loaded)
+    check_classes_left(workload.dataset, loaded.y[train], dataset.num_classes)
+    statistics, sha256 = dataset.statistics or _statistics(loaded, train), _digest(loaded)
     return Prepared(
         train=_part(loaded, sha256, train, statistics, device),
         validation=_part(loaded, sha256, validation, statistics, device),
@@ -151,30 +155,9 @@ def _split(workload: Workload, y: Tensor) -> tuple[Indices, Indices]:
 def _prepare_test(request: _Request, device: torch.device) -> Part:
     workload = request.workload
     loaded = load_test(workload.dataset, workload.data_root, workload.dataset_settings)
-    _check_loaded(workload, loaded, len(loaded.y))
+    check_promises(workload.dataset, workload.data, loaded, len(loaded.y))
     everything, statistics = torch.arange(len(loaded.y)), _prepare(request, device).statistics
     return _part(loaded, _digest(loaded), everything, statistics, device)
-
-
-def _check_loaded(workload: Workload, loaded: Examples | ImageFiles, expected: int) -> None:
-    shape = loaded.shape if isinstance(loaded, ImageFiles) else tuple(loaded.x.shape[1:])
-    number = len(loaded.paths if isinstance(loaded, ImageFiles) else loaded.x)
-    y, classes = loaded.y, workload.num_classes
-    offences = [
-        f"dataset {workload.dataset} must have {condition}; got {found}."
-        for condition, found, fits in (
-            (f"{expected} examples and as many classes", f"{number} and {len(y)}", number == len(y) == expected),
-            (f"examples of shape {list(workload.input_shape)}", list(shape), tuple(shape) == workload.input_shape),
-            (f"classes in [0, {classes})", _span(y), len(y) and int(y.min()) >= 0 and int(y.max()) < classes),
-        )
-        if not fits
-    ]
-    if offences:
-        raise DataError("\n".join(offences))
-
-
-def _span(y: Tensor) -> str:
-    return f"[{int(y.min())}, {int(y.max())}]" if len(y) else "none"
 
 
 def _digest(loaded: Examples | ImageFiles) -> str:
@@ -225,9 +208,9 @@ def _statistics(loaded: Examples | ImageFiles, rows: Tensor) -> Statistics:
         x = loaded.x[rows]
     by_channel = x.transpose(0, 1).flatten(1) if x.ndim == 4 else x.reshape(1, -1)
     moments = [_of_bytes(numbers) if x.dtype == torch.uint8 else _of_numbers(numbers) for numbers in by_channel]
-    if not all(std > 0 for _, std in moments):
-        raise DataError(f"the training part must vary in every channel; got standard deviations {moments}.")
-    return Statistics(mean=tuple(mean for mean, _ in moments), std=tuple(std for _, std in moments))
+    found = Statistics(mean=tuple(mean for mean, _ in moments), std=tuple(std for _, std in moments))
+    check_spread("the training part", found)
+    return found
 
 
 def _of_bytes(numbers: Tensor) -> tuple[float, float]:

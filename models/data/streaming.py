@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from models.data.augment import Augmentation
-from models.data.examples import Examples, ImageFiles
-from models.data.images import opened
+from models.data.examples import DataError, Examples, ImageFiles
+from models.data.images import middle, opened
 from models.data.prepared import Part
 from models.streams import update_seed
 
@@ -29,24 +30,39 @@ class _Wanted(NamedTuple):
     seed: int | None
 
 
-class _Images(Dataset[Tensor]):
-    """Decode what is asked for."""
+class _Images(Dataset[Tensor | str]):
+    """Decode what is asked for; what cannot be decoded becomes the text that says so."""
 
     def __init__(self, files: ImageFiles) -> None:
         from torchvision.transforms import v2  # noqa: PLC0415 - takes a second that others need not pay
 
-        _, height, width = self._shape = files.shape
-        to_tensor = v2.PILToTensor()
-        self._middle = v2.Compose([v2.Resize(files.resize), v2.CenterCrop((height, width)), to_tensor])
-        self._anywhere = v2.Compose([v2.RandomResizedCrop((height, width)), to_tensor])
+        self._channels, *size = files.shape
+        self._size = (size[0], size[1])
+        self._cover = files.cover
+        self._anywhere = v2.RandomResizedCrop(self._size)
+        self._to_tensor = v2.PILToTensor()
 
-    def __getitem__(self, wanted: _Wanted) -> Tensor:
-        image = opened(wanted.path, self._shape[0])
-        if wanted.seed is None:
-            return self._middle(image)  # type: ignore[no-any-return]
+    def __getitem__(self, wanted: _Wanted) -> Tensor | str:
+        try:
+            image = opened(wanted.path, self._channels)
+        except DataError as error:
+            return str(error)
+        return self._to_tensor(self._cut(image, wanted.seed))  # type: ignore[no-any-return]
+
+    def _cut(self, image: Image, seed: int | None) -> Image:
+        if seed is None:
+            return middle(image, self._cover, self._size)
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-            torch.default_generator.manual_seed(wanted.seed)
+            torch.default_generator.manual_seed(seed)
             return self._anywhere(image)  # type: ignore[no-any-return]
+
+
+def _stacked(images: Sequence[Tensor | str]) -> Tensor | str:
+    """Return a batch, or in one line what of it cannot be decoded."""
+    damaged = [image for image in images if isinstance(image, str)]
+    if not damaged:
+        return torch.stack([image for image in images if isinstance(image, Tensor)])
+    return damaged[0] + (f" {len(damaged) - 1} more of this batch cannot be used." if damaged[1:] else "")
 
 
 class Order(Protocol):
@@ -146,8 +162,12 @@ def _decoded(part: Part, batches: Iterator[list[_Wanted]]) -> Iterator[Tensor]:
         _Images(part.source),
         batch_sampler=batches,
         num_workers=torch.get_num_threads(),
-        collate_fn=torch.stack,
+        collate_fn=_stacked,
         pin_memory=part.device.type == "cuda",
         generator=torch.Generator(),  # else the loader draws from the global one
     )
-    return iter(loader)
+    # A worker's exception would come as the text of its traceback.
+    for batch in loader:
+        if isinstance(batch, str):
+            raise DataError(batch)
+        yield batch

@@ -111,8 +111,12 @@ def _load(kind: _Kind, root: Path | None, *, train: bool) -> Examples:
         )
     try:
         read = _reader(kind)(root, train=train, download=False)
-    except RuntimeError as error:
-        state = "are damaged" if (root / kind.folder).is_dir() else f"are not in {(root / kind.folder).resolve()}"
+    except (RuntimeError, ValueError, EOFError, OSError) as error:  # an empty file is no RuntimeError
+        state = (
+            "are damaged or cannot be read"
+            if (root / kind.folder).is_dir()
+            else f"are not in {(root / kind.folder).resolve()}"
+        )
         raise DataError(
             f"data_root must be the folder that holds {kind.folder}; got {str(root)!r}, and the files {state}. "
             f"To fetch them: {fetch}"

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -113,7 +113,10 @@ def _gpus() -> Finding:
 def _decoded_images(environment: Mapping[str, str]) -> Finding:
     from models.data.cache import CACHE_VARIABLE, cache_folder  # noqa: PLC0415
 
-    return _writable("decoded images", cache_folder(environment), CACHE_VARIABLE)
+    folder = cache_folder(environment)
+    finding = _writable("decoded images", folder, CACHE_VARIABLE)
+    size = sum(path.stat().st_size for path in folder.glob("*/*") if path.is_file())
+    return replace(finding, text=f"{finding.text}, {size / 2**30:.1f} GiB of them") if finding.ok else finding
 
 
 def _writable(name: str, folder: Path, variable: str) -> Finding:

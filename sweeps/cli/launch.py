@@ -29,6 +29,8 @@ from sweeps.spec import Study
 
 if TYPE_CHECKING:
     from sweeps.launching import Launch
+    from sweeps.planning import CellPlan
+    from sweeps.protocol import Cell
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")]
 SetOption = Annotated[
@@ -214,14 +216,15 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     loaded = load_study(study, overrides or ())
     with err.status("measuring how fast this machine trains ..."):
         from sweeps.imports import check_networks, imported  # noqa: PLC0415
-        from sweeps.planning import balance_note, cell_hours, cell_plans, untrainable_because, verdict_note  # noqa: PLC0415
+        from sweeps.planning import balance_note, cell_plans, untrainable_because, verdict_note  # noqa: PLC0415
 
         check_networks(loaded)
-        missing = _missing_data(loaded)
-        untimed = untrainable_because(loaded) or ("its data is missing" if missing else "")
         done = _done(loaded)
         plans = cell_plans(loaded)
-        hours = {} if untimed else cell_hours(loaded, plans)
+        untimed = untrainable_because(loaded)
+        refused, hours = _data_and_hours(loaded, plans, timed=not untimed)
+        if refused and not untimed:
+            untimed = "its data cannot be used"
         ended = Counter({cell: 0 for cell, _ in done.tallies})
         for (cell, _), tally in done.tallies.items():
             ended[cell] += tally.ended
@@ -258,20 +261,22 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     )
     for note in filter(None, (balance_note(loaded), verdict_note(loaded))):
         out.print(note, style="dim", soft_wrap=True, markup=False)
-    if missing:
-        err.print(f"note: launch would refuse this for now: {missing}", soft_wrap=True, markup=False)
+    if refused:
+        err.print(f"note: launch would refuse this for now: {refused}", soft_wrap=True, markup=False)
     out.print(f"Run it with: {_command('launch', study, overrides)}", style="dim", soft_wrap=True, markup=False)
 
 
-def _missing_data(study: Study) -> str:
-    """Say which data of a study cannot be read here; empty where all can."""
+def _data_and_hours(study: Study, plans: tuple[CellPlan, ...], *, timed: bool) -> tuple[str, dict[Cell, float]]:
+    """Say which data of a study cannot be used here, empty where all can; with the hours of each cell if `timed`."""
+    from models.data import DataError  # noqa: PLC0415
     from sweeps.launching import check_data  # noqa: PLC0415
+    from sweeps.planning import cell_hours  # noqa: PLC0415
 
     try:
         check_data(study)
-    except InputError as error:
-        return str(error)
-    return ""
+        return "", cell_hours(study, plans) if timed else {}
+    except (InputError, DataError) as error:  # images that stay in their files are read by a training only
+        return str(error), {}
 
 
 def _command(name: str, study: str, overrides: list[str] | None, how: LaunchOptions | None = None) -> str:

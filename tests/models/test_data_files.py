@@ -324,11 +324,11 @@ def test_imagenet_is_listed_and_not_decoded(tmp_path: Path, monkeypatch: pytest.
     train, test = load_train("imagenet", tmp_path), load_test("imagenet", tmp_path)
     assert isinstance(train, ImageFiles)
     assert [Path(path).name for path in train.paths] == ["000.png", "001.png", "000.png", "001.png", "002.png"]
-    assert (train.y.tolist(), test.y.tolist(), train.shape, train.resize) == (
+    assert (train.y.tolist(), test.y.tolist(), train.shape, train.cover) == (
         [0, 0, 1, 1, 1],
         [0, 1],
         (3, 224, 224),
-        256,
+        (256, 256),
     )
     assert imagenet(tmp_path, image_size=128).input_shape == (3, 128, 128)
     with pytest.raises(ValueError, match=r"image_size must be a side in pixels; got 0\."):
