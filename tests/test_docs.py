@@ -22,7 +22,8 @@ from models.networks.options import COMMON_SETTINGS
 from schedules import MOMENTUM, PRESETS, SCHEDULES
 from schedules.warmup import WARMUP_SETTINGS
 from sweeps.cli.app import app
-from sweeps.loading import study_schema
+from sweeps.loading import load_study, study_schema
+from sweeps.planning import cell_plans, verdict_note
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -216,6 +217,16 @@ def test_the_networks_of_the_publications_have_the_numbers_of_parameters_that_ar
             name, (28, 28) if name == "lenet" else shape, classes, {} if given == "none" else yaml.safe_load(given)
         )
         assert f"{facts.num_parameters:,}" in parameters.partition(" (")[0].strip().split("; "), known_as
+
+
+def test_the_whole_study_on_the_page_of_workloads_is_one_as_it_is_printed(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```yaml$(.*?)^```$", read("docs/workloads.md"), re.MULTILINE | re.DOTALL)
+    (whole,) = [block for block in blocks if "\nstudy: " in block]
+    (tmp_path / "my-study.yaml").write_text(whole, encoding="utf-8")
+    study = load_study(str(tmp_path / "my-study.yaml"))
+    assert not verdict_note(study)
+    trainings = sum(plan.trials for plan in cell_plans(study))
+    assert f"It counts {trainings} trainings" in " ".join(read("docs/workloads.md").split())
 
 
 def test_every_field_of_the_report_is_documented() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sweeps.errors import InputError
 from sweeps.loading import load_study, shipped_studies
 from sweeps.recording import TrackerError
 from sweeps.yaml_reader import read_yaml
+from tests.models.images import make_folder
 from tests.sweeps.studies import tiny_data, tiny_study
 
 
@@ -63,6 +65,26 @@ def test_plan_honours_overrides(cli: Cli, tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(tiny_data()), encoding="utf-8")
     assert cli("plan", str(path), "--set", "tuning.draws=5", "--set", "budgets.updates=[3]") == 0
     assert "16 trials" in cli.out
+
+
+def test_plan_says_of_data_that_is_there_but_damaged_that_it_cannot_be_used(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("models.data.prepared._DECODED_FOR_STATISTICS", 1)  # so that only a training meets the rest
+    images = make_folder(tmp_path, {"train/cat": 5, "train/dog": 5})
+    for path in images.rglob("dog/*.png"):
+        path.write_text("no image")
+    settings = {"image_size": 8, "num_classes": 2, "num_train": 10, "stream": True}
+    workload = {"name": "pets", "dataset": "imagefolder", "data_root": str(images), "dataset_settings": settings}
+    study = {**tiny_data(), "workloads": [{**workload, "network": "mlp", "batch_size": 4}]}
+    path = tmp_path / "damaged.yaml"
+    path.write_text(yaml.safe_dump(study), encoding="utf-8")
+    assert cli("plan", str(path)) == 0
+    assert "cannot be measured here: its data cannot be used." in cli.out
+    assert "note: launch would refuse this for now: " in cli.err
+    assert "must be an image" in cli.err
+    assert "Traceback" not in cli.err
 
 
 @pytest.mark.parametrize(
@@ -122,6 +144,7 @@ def test_doctor_checks_versions_store_and_places(cli: Cli, home: Path) -> None:
     assert cli("doctor") == 0
     for word in ("python", "torch", "ray", "mlflow", "home", "tracking", "ray auth"):
         assert word in cli.out
+    assert re.search(r"decoded images .* GiB of them", " ".join(cli.out.split()))
 
 
 def test_doctor_fails_where_results_cannot_be_written(
