@@ -109,3 +109,23 @@ def hungry(logits: Tensor, y: Tensor) -> Tensor:
     raise torch.OutOfMemoryError(
         f"CUDA out of memory with {len(logits)} and {len(y)} rows. Tried to allocate 2.00 GiB."
     )
+
+
+class Tiring(nn.Module):
+    """Classify linearly, and refuse more than three batches of a training."""
+
+    def __init__(self, inputs: int, num_classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, num_classes)
+        self.batches = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.batches += self.training
+        if self.batches > 3:
+            raise ValueError("no more than 3 batches")
+        logits: Tensor = self.linear(x.flatten(1))
+        return logits
+
+
+def tiring(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    return Tiring(math.prod(input_shape), num_classes)
