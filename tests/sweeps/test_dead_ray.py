@@ -34,7 +34,7 @@ def test_a_launch_whose_ray_dies_ends_and_says_that_what_had_ended_is_safe(tmp_p
     study = write_study(tmp_path, budgets={"updates": [100_000]})
     launched = start(tmp_path, "launch", str(study))
     try:
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 120
         while not any("TrialActor" in args for args in below(launched.pid).values()):
             assert launched.poll() is None
             assert time.monotonic() < deadline
