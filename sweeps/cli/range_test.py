@@ -114,19 +114,23 @@ def range_test(  # noqa: PLR0913, PLR0917 (its signature is the command line)
         into = _Into(folder=target, file=Path(study) if write else None, overrides=tuple(overrides or ()))
         estimates = CurvatureOptions(**for_estimates) if curvature else None
         results = _run(loaded, options, estimates, into, status.update)
-    proposed = proposed_range(results)
-    _print(results)
-    if proposed is not None:
-        searched = loaded.search.get("peak_lr")
-        now = f" (searched now: {_in_words(searched)})" if searched else ""
-        out.print(f"Proposed:  peak_lr: {proposed}{now}", soft_wrap=True, markup=False)
-    _keep(loaded.study, results, proposed, target)
-    if into.file is not None:
-        _write_range(into.file, proposed, into.overrides)
+    _conclude(loaded, results, proposed_range(results), into)
     if missing := [result.workload for result in results if curvature and result.estimated_at is None]:
         raise InputError(
             f"no estimate for {', '.join(missing)}, as no rule suggests a rate. Give --setting peak_lr=0.1."
         )
+
+
+def _conclude(study: Study, results: Sequence[RangeResult], proposed: Range | None, into: _Into) -> None:
+    """Print what came out, keep it, and write the proposed range where that is wanted."""
+    _print(results)
+    if proposed is not None:
+        searched = study.search.get("peak_lr")
+        now = f" (searched now: {_in_words(searched)})" if searched else ""
+        out.print(f"Proposed:  peak_lr: {proposed}{now}", soft_wrap=True, markup=False)
+    _keep(study.study, results, proposed, into.folder)
+    if into.file is not None:
+        _write_range(into.file, proposed, into.overrides)
 
 
 def _refuse_without_curvature(given: Iterable[str]) -> None:
