@@ -49,9 +49,12 @@ class Account:
         """Take note of an update that began at this reading of ``time.perf_counter``."""
         self.done += 1
         self.overflows += overflowed
-        self._unread.append(loss)
-        if self.device_type == "cpu" or len(self._unread) == _UPDATES_PER_READING:
-            self._read()
+        if self.device_type == "cpu":
+            self.losses.append(loss.item())
+        else:
+            self._unread.append(loss)
+            if len(self._unread) == _UPDATES_PER_READING:
+                self._read()
         self.train_seconds += time.perf_counter() - started_at
 
     def settle(self) -> None:
@@ -62,7 +65,7 @@ class Account:
             self.train_seconds += time.perf_counter() - started_at
 
     def _read(self) -> None:
-        losses = [self._unread[0].item()] if len(self._unread) == 1 else torch.stack(self._unread).tolist()
+        losses = torch.stack(self._unread).tolist()
         self._unread.clear()
         good = next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), len(losses) - 1) + 1
         self.losses += losses[:good]
