@@ -78,6 +78,7 @@ def _draw(axes: Axes, at: Sequence[float], values: Sequence[float], color: str) 
 def _name_axes(upper: Axes, lower: Axes, peak_lr: float, below: str) -> None:
     upper.set_ylim(-0.03 * peak_lr, 1.05 * peak_lr)
     upper.set_ylabel("learning rate")
+    upper.sharex(lower)
     upper.tick_params(labelbottom=False)
     lower.set_ylabel("momentum")
     lower.set_xlabel(below)

@@ -45,6 +45,7 @@ def draw_range_test(result: RangeResult, proposed: Range | None) -> Drawing:
             if proposed is not None:
                 axes.axvspan(proposed.low, proposed.high, color=INK, alpha=0.06, linewidth=0)
         below.set_xlabel("learning rate")
+        figure.align_ylabels([above, middle])
         add_title(figure, f"Range test of {result.workload}")
     return Drawing(
         name=f"range-test-{slug(result.workload)}",
