@@ -154,8 +154,13 @@ def _load(name: str, root: Path | str | None, settings: Mapping[str, Any] | None
 
     identity = {"dataset": name, "part": part, "settings": dict(settings or {}), "version": version}
     if is_function_name(name) and (source := source_of("dataset", name)):
-        identity["source"] = source[1]
+        # Its version may say nothing of the folder, where ours hash the names, sizes and times of the files.
+        identity |= {"source": source[1], "root": str(_resolved(data_root(root)))}
     return kept(f"{name.replace(':', '.')}-{part}", identity, decoded)
+
+
+def _resolved(root: Path | None) -> Path | None:
+    return root.resolve() if root else None
 
 
 def _called(name: str, what: str, function: Callable[[], Any]) -> Any:

@@ -55,7 +55,7 @@ def kept(label: str, identity: dict[str, Any], load: Callable[[], Examples]) -> 
     found = _opened(folder)
     if found:
         return found
-    with _alone(folder.with_suffix(".lock")):
+    with _alone(folder.parent / f"{folder.name}.lock"):
         found = _opened(folder)
         if found:
             return found

@@ -10,6 +10,7 @@ import time
 from multiprocessing.queues import SimpleQueue as Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -59,6 +60,17 @@ def test_another_identity_is_another_data_set() -> None:
     kept("test", IDENTITY, numbers)
     other = kept("test", {"dataset": "other"}, lambda: Examples(torch.zeros(2, 3), torch.tensor([1, 0])))
     assert (other.x.dtype, other.x.shape, other.y.tolist()) == (torch.float32, (2, 3), [1, 0])
+
+
+def test_a_data_set_can_be_made_of_another_one_of_the_same_module() -> None:
+    """Each has a lock of its own, though their names differ behind a dot only."""
+    made = Thread(
+        target=kept, args=("own.made", {"dataset": "made"}, lambda: kept("own.raw", IDENTITY, numbers)), daemon=True
+    )
+    made.start()
+    made.join(timeout=20)
+    assert not made.is_alive()
+    assert torch.equal(kept("own.made", {"dataset": "made"}, refuse).x, numbers().x)
 
 
 def test_what_a_process_writes_into_its_examples_stays_its_own() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.data import DataError, load_train
+from models.data import DataError, Examples, load_train
 from models.data.prepared import prepare
 from models.workload import Workload
 
@@ -42,6 +42,7 @@ LOADERS = {
     "missing": missing,
     "nan": lambda: Examples(nan(X), Y),
     "int32": lambda: Examples(X, Y.int()),
+    "root": lambda root: Examples(X + float((root / "offset").read_text()), Y),
     "rare": lambda: Examples(X, torch.tensor([1] * 19 + [0])),
 }
 STATISTICS = {
@@ -57,7 +58,7 @@ def build(root, *, load="int32", statistics=None, version=None):
         input_shape=[6],
         num_classes=2,
         num_train=20,
-        load_train=LOADERS[load],
+        load_train=(lambda: LOADERS[load](root)) if load == "root" else LOADERS[load],
         load_test=LOADERS[load],
         statistics=STATISTICS.get(statistics),
         version=VERSIONS.get(version),
@@ -105,6 +106,20 @@ def test_what_a_loader_gets_wrong_is_one_line(load: str, message: str, version: 
     with pytest.raises(DataError) as caught:
         prepare(own(load=load, version=version, statistics="one"), CPU)
     assert str(caught.value) == message
+
+
+def test_data_sets_of_two_folders_are_not_taken_for_one_another_where_the_version_says_the_same(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for offset in (0, 100):
+        root = tmp_path / str(offset)
+        root.mkdir()
+        (root / "offset").write_text(str(offset))
+        loaded = load_train("own_refused:build", root, {"load": "root", "version": "good"})
+        assert isinstance(loaded, Examples)
+        found.append(loaded.x)
+    assert torch.equal(found[1], found[0] + 100)
 
 
 def test_classes_of_another_whole_number_type_and_a_list_for_a_shape_are_taken() -> None:
