@@ -23,15 +23,23 @@ def plain_forward(workload: Workload, device: torch.device) -> Forward:
     return _in_precision(_call, DTYPES[workload.precision], device)
 
 
-def training_forward(workload: Workload, device: torch.device) -> Forward:
+def training_forward(workload: Workload, bn_momentum: float | None, device: torch.device) -> Forward:
     """Return how a workload's network is trained: in the workload's precision, and compiled if it asks for it.
 
-    A network is compiled once per process for all trainings with networks and batches of the same shape.
+    A network is compiled once per process for all trainings with networks and batches of the same shape, and with the
+    same momentum of batch norm, which is a constant of the compiled code.
+
+    Args:
+        workload: what is trained.
+        bn_momentum: what the arm sets; None for that of the network.
+        device: where.
     """
     if not workload.compile:
         return plain_forward(workload, device)
     shape = (workload.rows_at_once, *workload.input_shape, workload.num_classes)
-    what = f"{workload.network} {sorted(workload.network_settings.items())} {shape} {workload.channels_last}"
+    what = (
+        f"{workload.network} {sorted(workload.network_settings.items())} {shape} {workload.channels_last} {bn_momentum}"
+    )
     return _in_precision(_compiled(what, workload.precision, device.type), DTYPES[workload.precision], device)
 
 

@@ -270,7 +270,7 @@ def _learner(training: Training, resolved: Resolved, evaluator: Evaluator) -> Le
             seed=stream_seed(training.seed, "augmentation"),
             channels_last=workload.channels_last,
         ),
-        forward=training_forward(workload, device),
+        forward=training_forward(workload, resolved.bn_momentum, device),
         loss=build_loss(workload.loss, resolved.label_smoothing),
         rows_at_once=workload.rows_at_once,
         resolved=resolved,

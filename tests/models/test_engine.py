@@ -164,6 +164,26 @@ def test_a_second_training_of_the_same_shape_compiles_nothing(
     forward._compiled.cache_clear()
 
 
+def test_every_momentum_of_batch_norm_is_compiled_however_many_there_are(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch compiles a function for a few values of what it takes for constants, and then no more."""
+    compiled = []
+
+    def note(graph: torch.fx.GraphModule, _: Any) -> Callable[..., Any]:
+        compiled.append(graph)
+        return graph.forward
+
+    forward._compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=note))
+    most = torch._dynamo.config.recompile_limit  # type: ignore[attr-defined]
+    for number in range(most + 2):
+        settings = {"peak_lr": 0.1, "bn_momentum": 0.01 * (number + 1)}
+        run(make_training(network_settings={"batch_norm": True}, compile=True, updates=1, settings=settings))
+    assert len(compiled) == most + 2
+    forward._compiled.cache_clear()
+
+
 # Randomness
 
 
