@@ -11,6 +11,8 @@ from pathlib import Path
 def listing_digest(folder: Path) -> str:
     """Hash path, size and time of change of every file below a folder; "" where there is none.
 
+    Names that begin with a dot are left out, as nobody reads them.
+
     Looking at 60,000 files takes about half a second, reading them all a minute.
     """
     digest, empty = hashlib.sha256(), True
@@ -26,6 +28,8 @@ def _listing(folder: Path | str, below: str) -> Iterator[tuple[str, int, int]]:
     except OSError:
         return
     for entry in entries:
+        if entry.name.startswith("."):
+            continue
         path = f"{below}{entry.name}"
         if entry.is_dir():
             yield from _listing(entry.path, f"{path}/")

@@ -148,12 +148,15 @@ def decoded(paths: Sequence[str], shape: tuple[int, int, int]) -> Tensor:
 
 
 def _images(folder: Path) -> list[str]:
-    return [
-        os.path.join(at, name)  # noqa: PTH118 - a million of them
-        for at, _, names in os.walk(folder)
-        for name in names
-        if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
-    ]
+    found = []
+    for at, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]  # such as .ipynb_checkpoints, with copies
+        found += [
+            os.path.join(at, name)  # noqa: PTH118 - a million of them
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+        ]
+    return found
 
 
 def _is_shown(entry: os.DirEntry[str]) -> bool:

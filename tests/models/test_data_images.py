@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from models.data import DataError, load_train
+from models.data import DataError, load_test, load_train
 from models.data.augment import Augmentation
 from models.data.images import decoded, middle
 from models.data.inputs import TrainingInputs, evaluation_batches
@@ -73,6 +73,19 @@ def test_pixels_of_unknown_range_are_refused(tmp_path: Path, dtype: str, kind: s
     Image.fromarray(np.full((2, 3), 0.5 if dtype == "float32" else 70_000, dtype=dtype)).save(path)
     with pytest.raises(DataError, match=rf"grey\.tiff must have pixels of 8 or 16 bits; got {kind}\. Convert it"):
         decoded([str(path)], (1, 2, 3))
+
+
+def test_what_lies_in_hidden_folders_is_no_image_and_changes_nothing(tmp_path: Path) -> None:
+    two_classes(tmp_path, (8, 8))
+    workload = folder_workload(tmp_path, stream=False, image_size=8)
+    version = workload.data.version
+    assert version is not None
+    before = version()
+    make_folder(tmp_path, {"train/cat/.ipynb_checkpoints": 1, "test/dog/.old/more": 2})
+    (tmp_path / "train/dog/.DS_Store").write_text("")
+    assert len(load_train("imagefolder", tmp_path, workload.dataset_settings).y) == 8
+    assert len(load_test("imagefolder", tmp_path, workload.dataset_settings).y) == 2
+    assert version() == before
 
 
 def test_a_damaged_image_among_streamed_ones_is_one_line_and_not_a_workers_traceback(tmp_path: Path) -> None:
