@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from analysis.enough_seeds import too_few_seeds
+from models.data import DataError
+from models.importing import first_line
 from models.training import Progress, Training, train_with_pauses
 from models.workload import Budget, Workload
 from sweeps.errors import FairsweepError
@@ -125,7 +127,8 @@ def measure_speed(study: Study, workload: Workload) -> Speed:
     Measures the second of two moments, so that starting torch does not count, or the first if that was a long one.
 
     Raises:
-        FairsweepError: memory ran out.
+        DataError: its data cannot be used.
+        FairsweepError: memory ran out, or what the workload names from elsewhere raised something.
     """
     first = next(cell for cell in cells(study) if cell.workload == workload.name)
     trial = Protocol(study).next_trial()
@@ -142,6 +145,11 @@ def measure_speed(study: Study, workload: Workload) -> Speed:
     except Exception as error:
         if is_out_of_memory(error):
             raise FairsweepError(f"workload {workload.name}: {out_of_memory(workload, job.device)}") from error
+        if workload.elsewhere and not isinstance(error, DataError):
+            named = ", ".join(workload.elsewhere.values())
+            raise FairsweepError(
+                f"workload {workload.name}: training with {named} raised {first_line(error)}"
+            ) from error
         raise
     finally:
         torch.set_num_threads(threads)

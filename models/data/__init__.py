@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from models.data.cache import checksum, kept
-from models.data.checking import well_formed
+from models.data.checking import well_described, well_formed
 from models.data.digits import digits
 from models.data.examples import DataError, Dataset, Examples, ImageFiles, Statistics
 from models.data.image_folder import imagefolder
@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 ROOT_VARIABLE = "FAIRSWEEP_DATA"
+
+_BY_KEYWORD = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 DATASETS: Mapping[str, Callable[..., Dataset]] = {
     "cifar10": cifar10,
@@ -85,7 +87,7 @@ def find_dataset(name: str, root: Path | str | None = None, settings: Mapping[st
             offender.
     """
     builder = check_dataset_name(name)
-    known = [key for key, parameter in _parameters(builder).items() if parameter.kind is parameter.KEYWORD_ONLY]
+    known = [key for key, parameter in [*_parameters(builder).items()][1:] if parameter.kind in _BY_KEYWORD]
     given = dict(settings or {})
     offences = [
         unknown_option("dataset_settings", key, known, f"the settings of {name}") for key in given if key not in known
@@ -101,7 +103,7 @@ def find_dataset(name: str, root: Path | str | None = None, settings: Mapping[st
         raise ValueError(complaint("dataset", condition, name, _raised(error))) from error
     if not isinstance(built, Dataset):
         raise ValueError(complaint("dataset", "a function that returns a models.data.Dataset", name))  # noqa: TRY004
-    return built
+    return well_described(name, built)
 
 
 def _raised(error: Exception) -> str:
@@ -143,6 +145,8 @@ def _load(name: str, root: Path | str | None, settings: Mapping[str, Any] | None
     dataset = find_dataset(name, root, settings)
     load = partial(_called, name, f"load_{part}", dataset.load_train if part == "train" else dataset.load_test)
     version = _called(name, "version", dataset.version) if dataset.version else ""
+    if not isinstance(version, str | int | float):
+        raise DataError(f"version of dataset {name} must return text; got {type(version).__name__}.")
     if not version:
         return well_formed(name, load())
 

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from models.data.examples import DataError, Dataset, Examples, ImageFiles, Statistics
+from schedules.checks import Whole, read_settings
 
 _CLASS_DTYPES = frozenset({torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64})
 _MOST_SHOWN = 5
 
 
+def well_described(name: str, dataset: Dataset) -> Dataset:
+    """Return a data set whose description has numbers of the right kind.
+
+    Args:
+        name: of the data set.
+        dataset: as its builder made it.
+
+    Raises:
+        ValueError: if a number is none, or too small; one line per offender.
+    """
+    sides = {f"input_shape[{place}]": side for place, side in enumerate(dataset.input_shape)}
+    counts = {"num_classes": dataset.num_classes, "num_train": dataset.num_train}
+    try:
+        read = read_settings(sides | counts, dict.fromkeys(sides, Whole(1)) | dict.fromkeys(counts, Whole(2)))
+    except ValueError as error:
+        raise ValueError("\n".join(f"dataset {name}: {line}" for line in str(error).splitlines())) from error
+    shape = tuple(read[side] for side in sides)
+    return replace(dataset, input_shape=shape, num_classes=read["num_classes"], num_train=read["num_train"])
+
+
 def well_formed(name: str, loaded: object) -> Examples | ImageFiles:
-    """Return what was loaded, with classes as ``int64``.
+    """Return what was loaded, with classes as ``int64``, and without what gradients would need.
 
     Args:
         name: of the data set.
@@ -41,7 +63,8 @@ def well_formed(name: str, loaded: object) -> Examples | ImageFiles:
     ]
     if offences:
         raise DataError("\n".join(offences))
-    return loaded._replace(y=loaded.y.to(torch.int64))
+    loaded = loaded._replace(y=loaded.y.to(torch.int64))
+    return loaded._replace(x=loaded.x.detach()) if isinstance(loaded, Examples) else loaded
 
 
 def _about_inputs(loaded: Examples | ImageFiles) -> list[tuple[str, str, bool]]:
@@ -105,11 +128,14 @@ def check_statistics(name: str, dataset: Dataset) -> None:
         dataset: what it promises.
 
     Raises:
-        DataError: if there are not as many numbers as channels, one is not finite, or a deviation is not positive.
+        DataError: if they are no numbers, or not as many as channels, or one is not finite or a deviation not positive.
     """
     given, shape = dataset.statistics, dataset.input_shape
     if given is None:
         return
+    if not _holds_numbers(given):
+        condition = "be tuples of numbers, as in Statistics(mean=(0.0,), std=(1.0,))"
+        raise DataError(f"statistics of dataset {name} must {condition}; got {given!r}.")
     wanted = shape[0] if len(shape) == 3 else 1
     if not (len(given.mean) == len(given.std) == wanted):
         condition = f"have {wanted} mean and {wanted} std" if wanted == 1 else f"have {wanted} means and stds"
@@ -118,6 +144,13 @@ def check_statistics(name: str, dataset: Dataset) -> None:
             f"{len(given.mean)} and {len(given.std)}."
         )
     check_spread(f"statistics of dataset {name}", given)
+
+
+def _holds_numbers(given: object) -> bool:
+    try:
+        return isinstance(given, Statistics) and all(isinstance(float(each), float) for part in given for each in part)
+    except (TypeError, ValueError):
+        return False
 
 
 def check_spread(what: str, statistics: Statistics) -> None:

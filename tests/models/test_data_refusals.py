@@ -39,6 +39,7 @@ LOADERS = {
     "column_classes": lambda: Examples(X, Y[:, None]),
     "complex": lambda: Examples(X + 0j, Y),
     "boom": boom,
+    "gradients": lambda: Examples(X.clone().requires_grad_(), Y),
     "missing": missing,
     "nan": lambda: Examples(nan(X), Y),
     "int32": lambda: Examples(X, Y.int()),
@@ -48,10 +49,22 @@ LOADERS = {
 STATISTICS = {
     "three": Statistics((0.0,) * 3, (1.0,) * 3),
     "one": Statistics((0.0,), (1.0,)),
+    "bare": Statistics(0.0, 1.0),
+    "words": Statistics(("a",), (1.0,)),
+    "pair": ((0.0,), (1.0,)),
     "zero": Statistics((0.0,), (0.0,)),
     "nan": Statistics((0.0,), (float("nan"),)),
 }
-VERSIONS = {"good": lambda: "1", "bad": missing}
+VERSIONS = {"good": lambda: "1", "bad": missing, "object": lambda: b"1"}
+
+def counted(root, num_classes=2, num_train=20, side=6):
+    load = lambda: Examples(X, Y)
+    return Dataset(
+        input_shape=(side,), num_classes=num_classes, num_train=num_train, load_train=load, load_test=load
+    )
+
+def plain(root, number=20):
+    return counted(root, num_train=number)
 
 def build(root, *, load="int32", statistics=None, version=None):
     return Dataset(
@@ -122,6 +135,34 @@ def test_data_sets_of_two_folders_are_not_taken_for_one_another_where_the_versio
     assert torch.equal(found[1], found[0] + 100)
 
 
+@pytest.mark.parametrize("version", ["", "good"], ids=["loaded", "kept"])
+def test_inputs_that_were_computed_with_gradients_are_taken_without(version: str) -> None:
+    assert not prepare(own(load="gradients", version=version), CPU).train.x.requires_grad
+
+
+def test_numbers_of_a_description_that_are_none_are_named_at_once() -> None:
+    settings = {"num_classes": "2", "num_train": 20.0, "side": 0}
+    with pytest.raises(ValueError, match="input_shape") as caught:
+        Workload(name="w", dataset="own_refused:counted", dataset_settings=settings, network="mlp", batch_size=4)
+    for line in (
+        "dataset own_refused:counted: input_shape[0] must be a whole number >= 1; got 0.",
+        "dataset own_refused:counted: num_classes must be a whole number >= 2; got '2'.",
+        "dataset own_refused:counted: num_train must be a whole number >= 2; got 20.0.",
+    ):
+        assert line in str(caught.value)
+
+
+def test_settings_may_stand_without_a_star_in_front() -> None:
+    assert load_train("own_refused:plain", None, {"number": 20})
+    with pytest.raises(ValueError, match=r"one of the settings of own_refused:plain: number; got 'root'\."):
+        load_train("own_refused:plain", None, {"root": "x"})
+
+
+def test_a_version_that_is_no_text_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^version of dataset own_refused:build must return text; got bytes\.$"):
+        load_train("own_refused:build", None, {"version": "object"})
+
+
 def test_classes_of_another_whole_number_type_and_a_list_for_a_shape_are_taken() -> None:
     workload = own(load="int32")
     assert workload.input_shape == (6,)
@@ -142,6 +183,16 @@ def test_a_file_that_a_data_set_misses_is_not_blamed_on_the_cache(settings: dict
     ("statistics", "message"),
     [
         ("three", "must have 1 mean and 1 std, one per channel of images and else one for all; got 3 and 3."),
+        (
+            "bare",
+            "must be tuples of numbers, as in Statistics(mean=(0.0,), std=(1.0,)); got Statistics(mean=0.0, std=1.0).",
+        ),
+        (
+            "words",
+            "must be tuples of numbers, as in Statistics(mean=(0.0,), std=(1.0,)); got "
+            "Statistics(mean=('a',), std=(1.0,)).",
+        ),
+        ("pair", "must be tuples of numbers, as in Statistics(mean=(0.0,), std=(1.0,)); got ((0.0,), (1.0,))."),
         ("zero", "must vary in every channel; got standard deviations [0.0]."),
         ("nan", "must be finite; got standard deviations [nan]: NaN or infinity."),
     ],

@@ -45,6 +45,11 @@ def slow_to_evaluate(input_shape: tuple[int, ...], num_classes: int) -> nn.Modul
     return _SlowEvaluation(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes))
 
 
+def in_doubles(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Build a network that tensors without memory go through, and examples do not."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes, dtype=torch.float64))
+
+
 class _Masked(nn.Sequential):
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__(*parts)

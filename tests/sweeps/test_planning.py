@@ -70,6 +70,15 @@ def test_a_network_that_memory_is_too_small_for_is_said_in_a_line_with_its_batch
         measure_speed(study, study.workloads[0])
 
 
+def test_a_network_of_the_users_that_fails_in_training_is_named_with_what_it_raised() -> None:
+    workload = {**tiny_data()["workloads"][0], "network": "tests.models.toys:in_doubles", "network_settings": {}}
+    study = tiny_study(workloads=[workload])
+    with pytest.raises(
+        FairsweepError, match=r"^workload .*: training with tests\.models\.toys:in_doubles raised RuntimeError: .*dtype"
+    ):
+        measure_speed(study, study.workloads[0])
+
+
 def test_a_fast_network_is_measured_to_the_end_of_its_evaluation() -> None:
     study = tiny_study()
     speed = measure_speed(study, study.workloads[0])
