@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from schedules.checks import complaint, near_miss
@@ -45,6 +46,7 @@ def load_function(field: str, name: str) -> Callable[..., Any]:
     if not callable(function):
         callables = [key for key, value in vars(module).items() if callable(value)]
         remedy = f"There is no {function_name} in it. {near_miss(function_name, callables)}".strip()
+        remedy += _why_another(module_name, module, Path(here))
         raise ValueError(complaint(field, f"a function of {module_name}", name, remedy))  # noqa: TRY004
     return function  # type: ignore[no-any-return]
 
@@ -75,7 +77,16 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
 
 
+def _why_another(module_name: str, module: ModuleType, here: Path) -> str:
+    """Say so where a file of the current folder was meant, and another module has its name."""
+    meant, found = here.joinpath(*module_name.split(".")).with_suffix(".py"), getattr(module, "__file__", None)
+    if not meant.is_file() or (found and meant.samefile(found)):
+        return ""
+    return f" Python found {found or 'a module without a file'} before {meant}: give yours another name."
+
+
 def _why_not(module_name: str, error: BaseException, here: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
-        return f"There is no module {error.name!r} in {here} or among what is installed."
+        hint = f" Leave out the ending: {module_name[:-3]}." if module_name.endswith(".py") else ""
+        return f"There is no module {error.name!r} in {here} or among what is installed.{hint}"
     return f"Importing it raised {first_line(error)}"

@@ -14,6 +14,7 @@ import torch
 import yaml
 from torch import nn
 
+import schedules
 from models.importing import load_function, source_of
 from models.networks import build_network, check_network, check_network_name
 from models.training import Training, training_identity
@@ -185,6 +186,20 @@ def test_a_function_that_does_not_build_a_network_is_refused_with_what_it_did(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         check_network(f"my_nets:{function}", (40,), 10, settings)
+
+
+def test_a_file_whose_name_another_module_has_already_is_told_so(my_nets: Path) -> None:
+    mine = my_nets.with_name("schedules.py")
+    mine.write_text("def linear(input_shape, num_classes): ...")
+    with pytest.raises(ValueError, match=r"There is no linear in it") as caught:
+        check_network("schedules:linear", (40,), 10, {})
+    found = Path(schedules.__file__)
+    assert str(caught.value).endswith(f" Python found {found} before {mine}: give yours another name.")
+
+
+def test_the_name_of_a_file_in_place_of_a_module_is_told_to_leave_out_the_ending(my_nets: Path) -> None:
+    with pytest.raises(ValueError, match=r"Leave out the ending: my_nets\.$"):
+        check_network("my_nets.py:linear", (40,), 10, {})
 
 
 @pytest.mark.parametrize("name", ["my_nets:normed", "mlp"])
