@@ -68,6 +68,8 @@ def label_budgets(axes: Axes, design: Design) -> None:
     axes.set_xscale("log")
     axes.set_xticks(list(known), [wording.number(budget) for budget in known])
     axes.set_xticks([], minor=True)
+    if len(known) == 1:  # or else the distance between arms would be taken for one between budgets
+        axes.set_xlim(known[0] / 2, known[0] * 2)
     if known:
         axes.set_xlabel(f"budget in {design.budget_unit} (each budget is a training of its own)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from models.optimizers import steer
 from models.settings import Resolved
 from models.training.forward import Forward
 from models.training.process_state import ProcessState
+
+#: Gradients that overflow even at this scale of fp16 are not finite themselves, or beyond all use.
+_LEAST_SCALE = 2.0**-16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +57,18 @@ def update(learner: Learner, index: int) -> tuple[Tensor, bool]:
 
     Returns:
         The mean loss of the batch, a number on the device; and whether the update was left out because scaled
-        gradients overflowed in fp16.
+        gradients overflowed in fp16. NaN in place of the loss if they do so whatever the scale: the training has
+        diverged, although its weights have been spared.
     """
     x, y = next(learner.inputs)
     learner.optimizer.zero_grad()
     with learner.state.at(index):
         loss = _whole(learner, x, y) if len(x) <= learner.rows_at_once else _in_parts(learner, x, y)
     steer(learner.optimizer, *learner.resolved.at(index))
-    return loss, _step(learner)
+    overflowed = _step(learner)
+    if overflowed and learner.scaler is not None and learner.scaler.get_scale() < _LEAST_SCALE:
+        return torch.full_like(loss, math.nan), overflowed
+    return loss, overflowed
 
 
 def _whole(learner: Learner, x: Tensor, y: Tensor) -> Tensor:

@@ -1,3 +1,4 @@
+import math
 import re
 from html.parser import HTMLParser
 
@@ -5,6 +6,7 @@ import pytest
 
 from analysis import wording
 from analysis.figures import draw_figures
+from analysis.figures.accuracy import draw_accuracy
 from analysis.rendering import render_html, render_markdown
 from analysis.report import build_report, write_report
 from tests.analysis.synthetic_study import TWO_ARMS, at, changed, synthetic_record
@@ -179,3 +181,13 @@ def test_a_figure_is_laid_out_alike_in_whatever_order_it_is_written(report):
 )
 def test_numbers_in_words(written, expected):
     assert written == expected
+
+
+def test_arms_at_the_only_budget_stand_near_it():
+    report = build_report(synthetic_record(budgets=(5,), arms=TWO_ARMS))
+    [drawing] = draw_accuracy(report)
+    upper, lower = drawing.figure.axes
+    reach = math.log(upper.get_xlim()[1] / 5)
+    assert upper.get_xlim() == lower.get_xlim()
+    for bar in upper.containers:
+        assert abs(math.log(bar.lines[0].get_xdata()[0] / 5)) < reach / 10

@@ -79,6 +79,14 @@ def test_overflows_of_fp16_are_counted_and_leave_the_weights(make_training: Make
     assert not torch.equal(weights(after(training, leading + 1).network), weights(start))
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_gradients_that_are_never_finite_are_a_divergence(make_training: MakeTraining, precision: str) -> None:
+    """In fp16 every update is left out, until the scale has been halved 33 times."""
+    *_, last = run(make_training(precision=precision, loss="tests.models.toys:steepest", updates=60, evaluations=60))
+    assert last.diverged
+    assert (last.update, last.overflows) == ((33, 33) if precision == "fp16" else (1, 0))
+
+
 def test_a_diverging_loss_in_fp16_is_a_divergence_not_an_overflow(make_training: MakeTraining) -> None:
     *_, last = run(make_training(precision="fp16", settings={"peak_lr": 1e30}, updates=50))
     assert last.diverged

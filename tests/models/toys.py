@@ -104,6 +104,11 @@ def steep(logits: Tensor, y: Tensor) -> Tensor:
     return 1e4 * functional.cross_entropy(logits, y)
 
 
+def steepest(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the cross entropy, plus 0 with a gradient that is not a number."""
+    return functional.cross_entropy(logits, y) + (0 * logits).sum().sqrt()
+
+
 def squared(logits: Tensor, y: Tensor) -> Tensor:
     """Return the squared error to the one-hot label."""
     return functional.mse_loss(logits, functional.one_hot(y, logits.shape[1]).to(logits.dtype))
