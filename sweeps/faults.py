@@ -109,8 +109,9 @@ def halt_message(failures: Mapping[str, int], stop_after: int) -> str:
     for reason, number in failures.items():
         if number >= stop_after:
             return (
-                f"{number} equal failures: {reason}. No more trials were started; all that had ended are safe. Launch "
-                "again when it is mended (faults.stop_after in the study file says how many are enough)."
+                f"{number} equal failures: {reason.removesuffix('.')}. No more trials were started; all that had ended "
+                "are safe. Launch again when it is mended (faults.stop_after in the study file says how many are "
+                "enough)."
             )
     return ""
 

@@ -143,5 +143,6 @@ def already_there(name: JobName, state: str) -> InputError:
     """Return the refusal of a second submission while one has not ended."""
     return InputError(
         f"study {name.study} must be submitted once at a time; job {name.submission_id} is {state.lower()}. "
-        f"Look at it with: fairsweep logs {name.study}; stop it with: fairsweep stop {name.study}"
+        f"Look at it with: fairsweep logs {name.study}; stop it with: fairsweep stop {name.study} "
+        "(both with the same --address)"
     )

@@ -136,6 +136,7 @@ def test_the_message_names_the_failure_and_the_setting() -> None:
     message = halt_message({"KeyError in a.py, line 3": 5}, 5)
     assert "5 equal failures: KeyError in a.py, line 3" in message
     assert "stop_after" in message
+    assert "3 equal failures: The trial's node was lost. No more" in halt_message({"The trial's node was lost.": 3}, 3)
 
 
 class OutOfMemoryError(RuntimeError):

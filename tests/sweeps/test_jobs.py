@@ -68,8 +68,9 @@ def test_after_a_job_has_ended_the_next_attempt_is_submitted(state: str) -> None
 @pytest.mark.parametrize("rules", [HASH[:8], "ffffffff"])
 def test_a_second_submission_while_one_runs_is_refused_also_under_other_rules(state: str, rules: str) -> None:
     running = job(2, state, rules=rules)
-    with pytest.raises(InputError, match=f"{running.submission_id} is {state.lower()}"):
+    with pytest.raises(InputError, match=f"{running.submission_id} is {state.lower()}") as refused:
         next_name("tiny", HASH, [job(1, "FAILED", rules=rules), running])
+    assert "with the same --address" in str(refused.value)
 
 
 def test_other_studies_and_other_rules_do_not_count_as_attempts() -> None:
