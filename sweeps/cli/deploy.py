@@ -26,7 +26,11 @@ def deploy(
         return
     chosen = deployment(name)
     _write(chosen, folder, force)
-    out.print(f"Wrote {', '.join(chosen.files)} to {folder}. Each says at its top how to use it.", soft_wrap=True)
+    out.print(
+        f"Wrote {', '.join(chosen.files)} to {folder}. Each says at its top how to use it.",
+        soft_wrap=True,
+        markup=False,
+    )
     if places := list(_places_to_edit(chosen, folder)):
         out.print(f"Fill in the lines marked {MARK}:", soft_wrap=True)
         for place in places:

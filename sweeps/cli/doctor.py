@@ -18,6 +18,7 @@ from pathlib import Path
 
 import typer
 from packaging.version import Version
+from rich.markup import escape
 from rich.table import Table
 
 from sweeps.access import is_loopback
@@ -62,7 +63,7 @@ def doctor() -> None:
         for finding in _findings(os.environ):
             healthy = healthy and finding.ok is not False
             mark = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]--[/]"}[finding.ok]
-            table.add_row(mark, finding.name, finding.text)
+            table.add_row(mark, finding.name, escape(finding.text))
     out.print(table)
     if not healthy:
         raise typer.Exit(1)

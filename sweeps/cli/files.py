@@ -33,7 +33,9 @@ def init(
         schema_path.write_text(schema_text(), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from error
-    out.print(f"Wrote {path} and {schema_path.name}. Edit it, then: fairsweep plan {path}", soft_wrap=True)
+    out.print(
+        f"Wrote {path} and {schema_path.name}. Edit it, then: fairsweep plan {path}", soft_wrap=True, markup=False
+    )
 
 
 def studies() -> None:

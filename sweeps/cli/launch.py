@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from sweeps.board import Board, board_of
@@ -157,6 +158,7 @@ def _run(loaded: Study, how: LaunchOptions, go_on: str) -> None:
             err.print(
                 f"Stopped. {running.board.total.ended} of {planned} trials are done and safe; go on with: {go_on}",
                 soft_wrap=True,
+                markup=False,
             )
             raise typer.Exit(130) from None
     _finish(running, loaded, places)
@@ -178,7 +180,7 @@ def _finish(running: Launch, study: Study, places: Places) -> None:
     """Say how a launch ended, and report on the study."""
     errors = [failure.error for failure in running.failures]
     for error, count in Counter(_last_line(error) for error in errors).most_common(3):
-        err.print(f"[red]{count} trials failed:[/] {error}", soft_wrap=True)
+        err.print(f"[red]{count} trials failed:[/] {escape(error)}", soft_wrap=True)
     if errors:
         err.print("The tracebacks are in MLflow (fairsweep ui); launch again to re-run what failed.", soft_wrap=True)
     if running.halted:

@@ -138,7 +138,9 @@ def _say_what_travels(code: Code, note: Submission) -> None:
     commit = note.environment.get("git_commit", "")[:8] or "no commit yet"
     dirty = ", with changes that are not committed" if note.environment.get("git_dirty") == "yes" else ""
     size = f"{code.total_bytes / 2**20:.1f} MiB"
-    err.print(f"Sending {len(code.sizes)} files ({size}) of {code.folder}: {commit}{dirty}.", soft_wrap=True)
+    err.print(
+        f"Sending {len(code.sizes)} files ({size}) of {code.folder}: {commit}{dirty}.", soft_wrap=True, markup=False
+    )
 
 
 def _await_opening(jobs: Jobs, job: Job, address: str) -> None:
@@ -179,7 +181,8 @@ def _show_end(job: Job, lines: Sequence[str], *, shown: bool) -> None:
         for line in () if shown else last_words(lines):
             err.print(line, soft_wrap=True, markup=False)
         code = "" if job.exit_code is None else f" with exit code {job.exit_code}"
-        err.print(" ".join([f"Job {job.submission_id} failed{code}.", remedy(lines)]).strip(), soft_wrap=True)
+        words = " ".join([f"Job {job.submission_id} failed{code}.", remedy(lines)]).strip()
+        err.print(words, soft_wrap=True, markup=False)
     else:
         reason = f"job {job.submission_id} did not run: {rays_reason(job.message)}."
         err.print(f"[bold red]error:[/] {escape(reason)}", soft_wrap=True, highlight=False)

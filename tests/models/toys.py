@@ -132,7 +132,7 @@ class Tiring(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.batches += self.training
         if self.batches > 3:
-            raise ValueError("no more than 3 batches")
+            raise ValueError("no more than 3 batches [/batch]")  # a closing tag, were it read as markup
         logits: Tensor = self.linear(x.flatten(1))
         return logits
 

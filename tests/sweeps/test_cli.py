@@ -43,6 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cli(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     monkeypatch.setenv("FAIRSWEEP_HOME", str(home))
+    monkeypatch.setenv("HOME", str(home))  # what doctor says of a token in the real one is not under test
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     return Cli(monkeypatch, capsys)
@@ -154,6 +155,18 @@ def test_doctor_fails_where_results_cannot_be_written(
     monkeypatch.setenv("FAIRSWEEP_HOME", str(tmp_path / "file"))
     assert cli("doctor") == 1
     assert "set FAIRSWEEP_HOME" in " ".join(cli.out.split())
+
+
+def test_brackets_in_the_name_of_a_folder_are_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "[old] runs"
+    folder.mkdir()
+    monkeypatch.setenv("FAIRSWEEP_HOME", str(folder))
+    assert cli("init", str(folder / "[a].yaml")) == 0
+    assert f"fairsweep plan {folder / '[a].yaml'}" in cli.out
+    assert cli("deploy", "mlflow", "--out", str(folder)) == 0
+    assert str(folder) in cli.out
+    cli("doctor")
+    assert str(folder).replace(" ", "") in "".join(cli.out.split())
 
 
 @pytest.mark.parametrize("command", ["report", "status", "ui"])

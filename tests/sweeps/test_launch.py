@@ -182,12 +182,12 @@ def test_a_launch_killed_in_the_middle_resumes_to_the_same_results(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_launch_exits_with_130_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     path = write_study(tmp_path, **SLOW)
-    process = start(tmp_path, "launch", str(path))
+    process = start(tmp_path, "launch", str(path), "--set", "question=why [b]eta?")
     wait_for_trials(tmp_path, process, 2)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "go on with: fairsweep launch" in err
+    assert f"go on with: fairsweep launch {path} --set 'question=why [b]eta?'" in err
     assert "Traceback" not in err
     assert not list((tmp_path / "spool" / "tiny").glob("*.json"))  # delivered before the end
 
@@ -267,7 +267,7 @@ def test_trials_that_fail_are_reported_and_run_again_by_the_next_launch(tmp_path
     for launches in (1, 2):
         done = fairsweep(tmp_path, "launch", str(path))
         assert done.returncode == 1, done.stderr
-        assert "12 trials failed: ValueError: no more than 3 batches" in " ".join(done.stderr.split())
+        assert "12 trials failed: ValueError: no more than 3 batches [/batch]" in " ".join(done.stderr.split())
         assert "Traceback" not in done.stderr
         runs = MlflowClient(uri(tmp_path)).search_runs(["1"], "tags.`fairsweep.outcome` = 'failed'")
         assert len(runs) == 12 * launches
