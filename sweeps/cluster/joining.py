@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, services
 from ray._private import worker as ray_worker
 from ray.exceptions import AuthenticationError
 
@@ -31,6 +31,11 @@ _WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESH
 _NOT_TAKEN = (
     "the Ray cluster at --address {} does not take our token, or there is none to send. Put the cluster's token in a "
     "file that only you can read, and name it in RAY_AUTH_TOKEN_PATH."
+)
+_NOBODY = "no Ray cluster at --address {}: nothing listens there."
+_PRIVATE = (
+    "no Ray cluster at --address {}: nothing listens at {}, where it should be. It has ended, or is the Ray of another "
+    "launch, which listens on 127.0.0.1 only and cannot be joined."
 )
 _OPEN = (
     "the Ray cluster at --address {} answers to requests without a token: anyone who reaches it can run code on it. "
@@ -114,8 +119,7 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
     if temporary is None:
         if allow_open and find_token(os.environ) is None:
             os.environ["RAY_AUTH_TOKEN"] = own_token()  # Ray insists on one, and an open cluster takes any
-        if address != "auto":
-            _check_head(address, allow_open=allow_open)
+        _check_head(address, allow_open=allow_open)
         with _saying_why_not(address):
             return ray.init(address=address, **common).dashboard_url or None
     if os.environ["RAY_AUTH_MODE"] != "token" and not allow_open:
@@ -134,13 +138,16 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
 
 def _check_head(address: str, *, allow_open: bool) -> None:
     """Raise ClusterError at once where Ray would try for minutes, or join a cluster that is open to all."""
-    answer = ask_head(address)
+    with _saying_why_not(address):
+        head = services.canonicalize_bootstrap_address_or_die(address)  # as Ray does: 127.0.0.1 becomes another
+    answer = ask_head(head)
     if answer == "nobody":
-        raise ClusterError(f"no Ray cluster at --address {address}: nothing listens there.")
+        is_named = address != "auto" and ask_head(address) == "nobody"
+        raise ClusterError(_NOBODY.format(address) if is_named else _PRIVATE.format(address, head))
     if answer == "answered" and not allow_open:
         raise ClusterError(_OPEN.format(address))
     token = find_token(os.environ) if os.environ["RAY_AUTH_MODE"] == "token" else None
-    if answer == "refused" and (token is None or ask_head(address, token) == "refused"):
+    if answer == "refused" and (token is None or ask_head(head, token) == "refused"):
         raise ClusterError(_NOT_TAKEN.format(address))
 
 

@@ -186,6 +186,13 @@ def test_an_address_where_nothing_listens_is_said_to_be_no_cluster(tmp_path: Pat
     assert refused == "no Ray cluster at --address 127.0.0.1:9: nothing listens there."
 
 
+def test_a_cluster_that_auto_finds_and_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
+    """Ray itself tries for more than ten minutes, and shows the failures of its own network code meanwhile."""
+    given = {"RAY_AUTH_TOKEN": "0" * 64, "RAY_ADDRESS": "127.0.0.1:9"}
+    refused = join(tmp_path, "auto", given=given)["refused"]
+    assert refused.startswith("no Ray cluster at --address auto: nothing listens at ")
+
+
 def test_the_head_of_a_guarded_cluster_refuses_a_stranger(two_kinds: RunningCluster) -> None:
     assert ask_head(two_kinds.address) == "refused"
     assert ask_head(two_kinds.address, "0" * 64) == "refused"
