@@ -61,10 +61,13 @@ class Board:
 
     Args:
         study: the study.
+        lost: attempts of this launch at trials that were handed out again, because they or their nodes were lost.
     """
 
     study: Study
+    lost: int = field(init=False, default=0)
     tallies: dict[tuple[Cell, str], Tally] = field(init=False)
+    _begun: set[str] = field(init=False, default_factory=set)
     _seconds: dict[Length, list[float]] = field(init=False, default_factory=dict)
     _amounts: dict[Length, int] = field(init=False, default_factory=dict)
     _draws_left: Counter[Length] = field(init=False, default_factory=Counter)
@@ -95,6 +98,11 @@ class Board:
     def open_cells(self) -> tuple[Cell, ...]:
         """Return the cells of which not all planned trials have ended."""
         return tuple(dict.fromkeys(cell for (cell, _), tally in self.tallies.items() if tally.ended < tally.planned))
+
+    def begin(self, key: str) -> None:
+        """Count a trial that is handed out; one that was before has been lost."""
+        self.lost += key in self._begun
+        self._begun.add(key)
 
     def add(self, outcome: Outcome, seconds: float | None = None) -> None:
         """Count a trial that ended, and the wall seconds it took if it ran in this launch."""

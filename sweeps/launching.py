@@ -118,7 +118,7 @@ class Launch:
             KeyboardInterrupt: the user stopped the launch.
         """
         observer = Observer(
-            started=_ignore_start, progressed=self._progressed, ended=self._ended, halted=self._reason_to_halt
+            started=self._started, progressed=self._progressed, ended=self._ended, halted=self._reason_to_halt
         )
         with self.cluster, _responsive():
             if self.placement is not None:
@@ -134,6 +134,9 @@ class Launch:
         if self.is_complete:  # also where nothing was left to run but a killed launch left its files
             for folder in (self.places.checkpoints(self.study.study), self.places.scratch(self.study.study)):
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _started(self, trial: Trial) -> None:
+        self.board.begin(trial.key)
 
     def _ended(self, result: TrialResult) -> None:
         self.recorder.put(result)
@@ -249,7 +252,3 @@ def check_data(study: Study) -> dict[str, str]:
             raise InputError("\n".join(f"workloads[{index}] {workload.name}: {line}" for line in lines)) from error
         found |= {f"data.{workload.name}.{name}": text for name, text in facts.items()}
     return found
-
-
-def _ignore_start(trial: Trial) -> None:
-    pass

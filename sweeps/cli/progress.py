@@ -47,6 +47,8 @@ class Watch:
             parts.append(f"{total.diverged} diverged")
         if total.failed:
             parts.append(f"{total.failed} failed")
+        if self.board.lost:
+            parts.append(f"{self.board.lost} lost and run again")
         left = self.board.hours_left(self.slots)
         if left is not None and total.ended < total.planned:
             parts.append(f"about {duration(left)} left")

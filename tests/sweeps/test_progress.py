@@ -37,6 +37,13 @@ def written(monkeypatch: pytest.MonkeyPatch, *, every_seconds: float, trouble: s
     return file.getvalue().splitlines()
 
 
+def test_trials_that_are_lost_and_run_again_are_counted_before_any_has_ended() -> None:
+    board = Board(tiny_study())
+    for key in ("a", "b", "a", "a"):
+        board.begin(key)
+    assert Watch(board, 1, lambda: "").headline() == "0/24 trials, 2 lost and run again"
+
+
 def test_a_line_is_written_for_every_twentieth_of_the_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= 0.05 * 24 < 2  # so that every second trial gets its line
     found = [LINE.fullmatch(line) for line in written(monkeypatch, every_seconds=1000)]
