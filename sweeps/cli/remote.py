@@ -232,7 +232,7 @@ def stop(name: JobArgument, address: JobsAddressOption) -> None:
     if last is not None:
         out.print("\n".join(lines[last:]), soft_wrap=True, markup=False)
     elif ended.state == "STOPPED":
-        words = "It ran no trials at that moment, or was killed after two minutes; those that had ended are safe."
+        words = "It was not training, or was killed after two minutes; trials that had ended are safe."
         out.print(words, soft_wrap=True)
 
 

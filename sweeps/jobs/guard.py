@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import os
 import urllib.error
 import urllib.request
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.probing import ask_dashboard
+from sweeps.cluster.tokens import token_file
 
 _TIMEOUT_SECONDS = 10.0
 #: Without the one that follows redirections: it would hand the token to whatever host it is sent to.
@@ -39,7 +41,10 @@ def check_guarded(url: str, token: str | None, *, allow_open: bool) -> None:
         raise ClusterError(f"the token found here must be one word of letters, digits and signs. {_REMEDY}")
     stranger = ask_dashboard(url)
     if stranger == "refused" and not token:
-        raise ClusterError(f"the cluster at {url} asks for a token, and there is none here. {_REMEDY}")
+        file = token_file(os.environ)
+        raise ClusterError(
+            f"the cluster at {url} asks for a token, and there is none here: nothing in {file}. {_REMEDY}"
+        )
     if _status(url, token) in {401, 403}:
         raise ClusterError(f"the cluster at {url} does not take the token found here. {_REMEDY}")
     if stranger != "refused" and not allow_open:
