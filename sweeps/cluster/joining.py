@@ -42,6 +42,7 @@ _OPEN = (
     "Start it with RAY_AUTH_MODE=token, or give --allow-unauthenticated if its network lets nobody else in."
 )
 _PREFIX, _IN_USE = "fairsweep-ray-", "in-use"
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 _ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 
@@ -69,7 +70,6 @@ def joined(address: str, *, allow_open: bool = False) -> Iterator[None]:
     for name in ("ray", "ray.tune", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     temporary: _Folder | None = None
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if address == "local":
             temporary = _own_folder()
@@ -80,8 +80,6 @@ def joined(address: str, *, allow_open: bool = False) -> Iterator[None]:
         _leave(temporary)
         raise
     try:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, on_sigterm)  # Ray has set its own, which ends the process at once
         with _quiet():
             yield
     finally:
@@ -120,7 +118,7 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
         if allow_open and find_token(os.environ) is None:
             os.environ["RAY_AUTH_TOKEN"] = own_token()  # Ray insists on one, and an open cluster takes any
         _check_head(address, allow_open=allow_open)
-        with _saying_why_not(address):
+        with _saying_why_not(address), _ending_in_order():
             return ray.init(address=address, **common).dashboard_url or None
     if os.environ["RAY_AUTH_MODE"] != "token" and not allow_open:
         raise ClusterError(
@@ -130,7 +128,7 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
     # A token of its own, in the environment of our processes only. Ray would write one to the home folder, for all to
     # read; and a token that opens another cluster has no business here.
     os.environ["RAY_AUTH_TOKEN"] = own_token()
-    with _saying_why_not("local"), _loopback_only():
+    with _saying_why_not("local"), _loopback_only(), _ending_in_order():
         # Ray opens its folder to everyone, so it stands in one that is ours alone.
         ray.init(address="local", include_dashboard=False, _temp_dir=str(temporary.path / "ray"), **common)
     return None
@@ -183,6 +181,24 @@ def _loopback_only() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before[1]
 
 
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let SIGTERM interrupt the start of Ray, which sets its own answer to it: to end the process at once.
+
+    While its core starts, some tenths of a second, another answer of its own ends the process with SIGABRT.
+    """
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as end:
+        if end.code == signal.SIGTERM:
+            raise KeyboardInterrupt from end
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)
+
+
 def _refuse_open_cluster(address: str, dashboard: str | None) -> None:
     """Raise ClusterError unless the joined cluster refuses requests without a token."""
     answers = {ask_head(ray.get_runtime_context().gcs_address)}
@@ -210,20 +226,23 @@ def _why_not(address: str, error: Exception) -> str:
     reason = " ".join(str(error).split())
     if isinstance(error, AuthenticationError):
         return _NOT_TAKEN.format(address)
+    if "AF_UNIX" in reason:
+        folder = tempfile.gettempdir()
+        return f"Ray cannot make its sockets in {folder}, whose path is too long: set TMPDIR to a shorter one."
     if address == "local":
         return f"Ray did not start on this machine: {reason[:300]} If it was only busy, launch again."
     return f"no Ray cluster at --address {address}: {reason[:300]}"
 
 
 def _leave(temporary: _Folder | None) -> None:
-    """Leave the cluster and remove its files; a second Ctrl-C must not interrupt that."""
+    """Leave the cluster and remove its files; a second Ctrl-C or SIGTERM must not interrupt that."""
     in_main_thread = threading.current_thread() is threading.main_thread()
-    on_sigint = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
+    heeded = {n: signal.signal(n, signal.SIG_IGN) for n in _ENDS} if in_main_thread else {}
     try:
         ray.shutdown()
     finally:
         if temporary:
             shutil.rmtree(temporary.path, ignore_errors=True)
             os.close(temporary.mark)
-        if in_main_thread:
-            signal.signal(signal.SIGINT, on_sigint)
+        for number, handler in heeded.items():
+            signal.signal(number, handler)

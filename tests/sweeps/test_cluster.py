@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -135,6 +136,40 @@ except ray.exceptions.WorkerCrashedError:
     found["died"] = True
 time.sleep(2)  # Ray would have said so by now
 """
+
+
+#: Ends itself with SIGTERM while Ray starts, at a moment when that has set an answer of its own.
+_ENDED_EARLY = """
+import os, signal, sys
+from sweeps.cli.app import main
+import sweeps.cluster.joining
+from ray._private.node import Node
+
+Node.start_ray_processes = lambda _: os.kill(os.getpid(), signal.SIGTERM)
+sys.argv[0] = "fairsweep"
+main()
+"""
+
+
+def test_a_launch_that_is_ended_while_ray_starts_ends_in_order(tmp_path: Path) -> None:
+    with TemporaryDirectory() as short:  # for Ray's sockets
+        done = subprocess.run(
+            [sys.executable, "-c", _ENDED_EARLY, "launch", str(write_study(tmp_path))],
+            env=environment(tmp_path) | {"TMPDIR": short},
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert not list(Path(short).glob("fairsweep*"))
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_temporary_folder_whose_path_is_too_long_for_ray_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (far := tmp_path / ("x" * 80)).mkdir()
+    refused = join(tmp_path, "local", given={"TMPDIR": str(far)})["refused"]
+    assert refused == f"Ray cannot make its sockets in {far}, whose path is too long: set TMPDIR to a shorter one."
+    assert not list(far.glob("fairsweep*"))
 
 
 def test_ray_writes_nothing_of_its_own_when_a_worker_dies(tmp_path: Path) -> None:
