@@ -96,6 +96,8 @@ def main() -> None:
         err.print(f"[bold red]internal error:[/] {_escaped(text)}", soft_wrap=True, highlight=False)
         err.print("Run it again with --debug before the command for the traceback.")
         sys.exit(1)
+    finally:
+        exec("")  # noqa: S102 (where code like this was interrupted, `python -m` would end by SIGINT, not with our code)
 
 
 def _leave_full_output(error: OSError) -> NoReturn:

@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def summary(played: list[Round], minutes: float) -> str:
-    wrong = [each.seed for each in played if each.wrong]
+    wrong = [str(each) for each in played if each.wrong]
     hit = sum((each.landed for each in played), Counter[str]())
     struck = ", ".join(f"{number} x {kind}" for kind, number in hit.most_common())
     lines = [
@@ -44,7 +44,7 @@ def summary(played: list[Round], minutes: float) -> str:
         f"{sum(len(each.codes) for each in played)} launches; {struck}",
         f"{sum(each.attempts > 1 for each in played)} rounds with a trial that was begun more than once in a launch",
     ]
-    return "\n".join([*lines, f"seeds of those that went wrong: {wrong}"] if wrong else lines)
+    return "\n".join([*lines, "those that went wrong:", *wrong] if wrong else lines)
 
 
 def _show(played: Round, logs: Path | None) -> None:

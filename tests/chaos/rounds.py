@@ -123,8 +123,12 @@ def play(stage: Stage, calm: Calm, seed: int) -> Round:
         launched = _launch(stage, study, played.log, strikes, calm.start_seconds)
         played.codes.append(launched.code)
         played.landed.update(launched.landed)
-        if launched.code not in _CODES and not (launched.code == -signal.SIGKILL and "kill driver" in launched.landed):
-            played.wrong.append(f"A launch ended with {launched.code}.")
+        if launched.timed_out:
+            played.wrong.append(f"Launch {len(played.codes)} was killed after {_LAUNCH_SECONDS:.0f} s.")
+        elif launched.code not in _CODES and not (
+            launched.code == -signal.SIGKILL and "kill driver" in launched.landed
+        ):
+            played.wrong.append(f"Launch {len(played.codes)} ended with {launched.code}.")
         if launched.code == 0:
             break
     stage.mend()
@@ -144,9 +148,11 @@ class _Launched:
         code: its exit code.
         landed: what was struck.
         start_seconds: how long it took until the first trial had ended.
+        timed_out: it took so long that it was killed.
     """
 
     code: int = 0
+    timed_out: bool = False
     landed: list[str] = field(default_factory=list)
     start_seconds: float = 0.0
 
@@ -176,6 +182,7 @@ def _launch(stage: Stage, study: Path, log: Path, strikes: Sequence[Strike], sta
                         del pending[strike]
                         back_at = now + strike.away_seconds if strike.kind == "kill server" else back_at
                 time.sleep(_POLL_SECONDS)
+            launched.timed_out = process.poll() is None
         finally:
             process.kill()
             process.wait()
