@@ -8,14 +8,16 @@ import types
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sweeps.errors import InputError, Problem, StudyError, name_options, suggest
-from sweeps.spec import Study
 from sweeps.yaml_reader import MAX_BYTES, Document, read_yaml
+
+if TYPE_CHECKING:
+    from sweeps.spec import Study
 
 STUDIES = Path(__file__).parent / "studies"
 
@@ -76,7 +78,7 @@ def validate_study(data: dict[str, Any], source: str, document: Document | None 
     """
     lines = document.lines if document else {}
     try:
-        return Study.model_validate(data)
+        return _model().model_validate(data)
     except ValidationError as error:
         found = [details for details in error.errors() if not _is_echo(details, error.errors())]
         problems = [problem for details in found for problem in _problems(details)]
@@ -85,11 +87,18 @@ def validate_study(data: dict[str, Any], source: str, document: Document | None 
 
 def study_schema() -> dict[str, Any]:
     """Return the JSON Schema of study files, for editors that complete and check them."""
-    schema = Study.model_json_schema()
+    schema = _model().model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "fairsweep study"
     schema["required"] = ["workloads", "arms"]  # the name defaults to the file's
     return schema
+
+
+def _model() -> type[Study]:
+    """Return the model of study files, which knows all networks and optimizers; torch takes seconds to import."""
+    from sweeps.spec import Study  # noqa: PLC0415
+
+    return Study
 
 
 def _find(name_or_path: str) -> Path:
@@ -219,7 +228,7 @@ def _short(value: object, limit: int = 80) -> str:
 
 def _keys_at(path: tuple[str | int, ...]) -> list[str]:
     """Return the keys that the study model knows at `path`."""
-    kind: Any = Study
+    kind: Any = _model()
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = kind.model_fields[str(part)].annotation

@@ -49,7 +49,7 @@ def print_comparison(first: str, second: str, options: TableOptions, folder: Pat
         raise InputError(f"--compare must be another study than the first; got {second}, which is the same.")
     target = folder or Path("-and-".join(_stems(first, second)))
     with err.status("reading both and comparing them ..."):
-        from analysis.comparing import compare_reports, write_comparison  # noqa: PLC0415 (slow to import)
+        from analysis.comparing import compare_reports, write_comparison
 
         reports = _report(first, options, "STUDY"), _report(second, options, "--compare")
         comparison = compare_reports(*reports, sources=(first, second))
@@ -93,8 +93,8 @@ def _without_suffix(name: str) -> Path:
 
 
 def _report(name: str, options: TableOptions, argument: str) -> Report:
-    from analysis.report import build_report, read_report  # noqa: PLC0415 (slow to import)
-    from analysis.tidy import TableError, read_table  # noqa: PLC0415
+    from analysis.report import build_report, read_report
+    from analysis.tidy import TableError, read_table
 
     if is_report(name):
         path = _report_file(name)

@@ -102,7 +102,7 @@ def version_finding(name: str, version: str) -> Finding:
 
 
 def _gpus() -> Finding:
-    import torch  # noqa: PLC0415 (slow to import; only doctor asks)
+    import torch
 
     if not torch.cuda.is_available():
         text = "none that torch can use; studies with resources.gpu need another --address"
@@ -112,7 +112,7 @@ def _gpus() -> Finding:
 
 
 def _decoded_images(environment: Mapping[str, str]) -> Finding:
-    from models.data.cache import CACHE_VARIABLE, cache_folder  # noqa: PLC0415
+    from models.data.cache import CACHE_VARIABLE, cache_folder
 
     folder = cache_folder(environment)
     finding = _writable("decoded images", folder, CACHE_VARIABLE)
@@ -134,7 +134,7 @@ def _writable(name: str, folder: Path, variable: str) -> Finding:
 
 
 def _store(places: Places) -> Iterator[Finding]:
-    from sweeps.recording import connect, recorded_studies  # noqa: PLC0415
+    from sweeps.recording import connect, recorded_studies
 
     try:
         found = recorded_studies(connect(places))

@@ -14,24 +14,23 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from sweeps.board import Board, board_of
 from sweeps.cli.console import amount, at_least_and_most, duration, err, out
 from sweeps.cli.progress import Watch, showing
 from sweeps.cli.remote import ADDRESS_VARIABLE, LaunchOptions, refuse_job_options, submit
 from sweeps.cli.verdict import print_report
 from sweeps.cluster.addresses import check_address, is_jobs_address
 from sweeps.errors import FairsweepError, InputError
-from sweeps.extending import shown
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.submission import Submission, received
 from sweeps.loading import load_study
 from sweeps.places import Places, without_credentials
-from sweeps.spec import Study
 
 if TYPE_CHECKING:
+    from sweeps.board import Board
     from sweeps.launching import Launch
     from sweeps.planning import CellPlan
     from sweeps.protocol import Cell
+    from sweeps.spec import Study
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")]
 SetOption = Annotated[
@@ -131,7 +130,7 @@ def _run(loaded: Study, how: LaunchOptions, go_on: str) -> None:
     places = Places.from_environment()
     with err.status("starting ..."):
         # Ray and torch take seconds to import, which a mistake in a study file should not cost.
-        from sweeps.launching import Target, prepared  # noqa: PLC0415
+        from sweeps.launching import Target, prepared
     target = Target(address=how.address, max_concurrent=how.max_concurrent, allow_open=how.allow_open)
     with prepared(loaded, places, target, _say) as running:
         total = running.board.total
@@ -170,7 +169,7 @@ def _say(line: str) -> None:
 
 def _note_verdicts(study: Study) -> None:
     """Say so where no verdict of better or worse is possible, however the trials end."""
-    from sweeps.planning import verdict_note  # noqa: PLC0415
+    from sweeps.planning import verdict_note
 
     if note := verdict_note(study):
         err.print(f"note: {note}", soft_wrap=True, markup=False)
@@ -217,8 +216,8 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     """Show what a study would run and what is done already. Runs only a short calibration."""
     loaded = load_study(study, overrides or ())
     with err.status("measuring how fast this machine trains ..."):
-        from sweeps.imports import check_networks, imported  # noqa: PLC0415
-        from sweeps.planning import balance_note, cell_plans, untrainable_because, verdict_note  # noqa: PLC0415
+        from sweeps.imports import check_networks, imported
+        from sweeps.planning import balance_note, cell_plans, untrainable_because, verdict_note
 
         check_networks(loaded)
         done = _done(loaded)
@@ -270,9 +269,9 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
 
 def _data_and_hours(study: Study, plans: tuple[CellPlan, ...], *, timed: bool) -> tuple[str, dict[Cell, float]]:
     """Say which data of a study cannot be used here, empty where all can; with the hours of each cell if `timed`."""
-    from models.data import DataError  # noqa: PLC0415
-    from sweeps.launching import check_data  # noqa: PLC0415
-    from sweeps.planning import cell_hours  # noqa: PLC0415
+    from models.data import DataError
+    from sweeps.launching import check_data
+    from sweeps.planning import cell_hours
 
     try:
         check_data(study)
@@ -297,7 +296,9 @@ def _done(study: Study) -> Board:
     Raises:
         InputError: launch would refuse the edit.
     """
-    from sweeps.recording import connect, recorded_outcomes, refuse_other_rules  # noqa: PLC0415
+    from sweeps.board import Board, board_of
+    from sweeps.extending import shown
+    from sweeps.recording import connect, recorded_outcomes, refuse_other_rules
 
     places = Places.from_environment()
     if places.is_new:

@@ -13,7 +13,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from sweeps.board import Board, board_of
 from sweeps.cli.compare import is_report, print_comparison
 from sweeps.cli.console import at_least_and_most, err, out
 from sweeps.cli.progress import tally_table
@@ -23,11 +22,13 @@ from sweeps.cluster.addresses import is_jobs_address
 from sweeps.errors import FairsweepError, InputError
 from sweeps.jobs.names import parsed_name
 from sweeps.places import Places, is_served, without_credentials
-from sweeps.spec import Study
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
+
+    from sweeps.board import Board
+    from sweeps.spec import Study
 
 RecordedStudy = Annotated[str | None, typer.Argument(help="Name of a recorded study; all of them by default.")]
 
@@ -61,7 +62,7 @@ def _cluster_status(address: str, study: str | None) -> None:
 
 
 def _recorded_status(study: str | None) -> None:
-    from sweeps.recording import connect, find_study, recorded_studies  # noqa: PLC0415
+    from sweeps.recording import connect, find_study, recorded_studies
 
     places = Places.from_environment()
     if places.is_new:
@@ -110,7 +111,8 @@ def _warn_of_each(errors: Iterable[FairsweepError]) -> None:
 
 
 def _board(client: MlflowClient, experiment: Experiment) -> Board:
-    from sweeps.recording import recorded_outcomes, recorded_study  # noqa: PLC0415
+    from sweeps.board import board_of
+    from sweeps.recording import recorded_outcomes, recorded_study
 
     return board_of(recorded_study(client, experiment), recorded_outcomes(client, str(experiment.name)))
 
@@ -155,7 +157,7 @@ def report(  # noqa: PLR0913, PLR0917 (its signature is the command line)
         "--unit": unit,
         "--percent": percent or None,
     }
-    from analysis.tidy import TableOptions  # noqa: PLC0415 (slow to import, only needed here)
+    from analysis.tidy import TableOptions
 
     options = TableOptions(
         control=control,
@@ -197,11 +199,11 @@ def ui(
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the comparison in a browser.")] = True,
 ) -> None:
     """Serve MLflow on this machine and link to the comparison view of a study."""
-    from sweeps.access import USER, access  # noqa: PLC0415
+    from sweeps.access import USER, access
 
     reachable = access(host, port, allowed_host or (), os.environ)
-    from sweeps.recording import connect, find_study, recorded_studies, recorded_study, study_run  # noqa: PLC0415
-    from sweeps.server import needs_server, serve  # noqa: PLC0415
+    from sweeps.recording import connect, find_study, recorded_studies, recorded_study, study_run
+    from sweeps.server import needs_server, serve
 
     places = Places.from_environment()
     if places.is_new:
@@ -236,7 +238,7 @@ def ui(
 
 
 def _print_links(base_url: str, studies: list[tuple[str, str, Study, Run | None]], browser: bool) -> None:
-    from sweeps.views import COMPARISON, view_url  # noqa: PLC0415
+    from sweeps.views import COMPARISON, view_url
 
     comparisons = [view_url(base_url, experiment_id, COMPARISON) for _, experiment_id, _, _ in studies]
     if len(studies) == 1:
@@ -250,8 +252,8 @@ def _print_links(base_url: str, studies: list[tuple[str, str, Study, Run | None]
 
 
 def _print_all_links(base_url: str, name: str, experiment_id: str, study: Study, run: Run | None) -> None:
-    from sweeps.recording import views_of  # noqa: PLC0415
-    from sweeps.views import report_url, view_url  # noqa: PLC0415
+    from sweeps.recording import views_of
+    from sweeps.views import report_url, view_url
 
     out.print(f"\n[bold]{name}[/]")
     for view in views_of(study):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,9 +14,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.board import Board, Tally
 from sweeps.cli.console import at_least_and_most, duration
-from sweeps.protocol import Cell
+
+if TYPE_CHECKING:
+    from sweeps.board import Board, Tally
+    from sweeps.protocol import Cell
 
 #: Where nobody watches, a line is written this often, and sooner when this share of the trials has ended since.
 _LINE_EVERY_SECONDS = 60.0

@@ -19,11 +19,11 @@ from sweeps.cli.verdict import shown_path
 from sweeps.errors import InputError
 from sweeps.loading import load_study, read_override
 from sweeps.places import Places
-from sweeps.space import Dimension, unparse_dimension
-from sweeps.spec import Study
 
 if TYPE_CHECKING:
     from sweeps.range_testing import CurvatureOptions, Range, RangeOptions, RangeResult
+    from sweeps.space import Dimension
+    from sweeps.spec import Study
 
 
 class Shape(StrEnum):
@@ -98,7 +98,7 @@ def range_test(  # noqa: PLR0913, PLR0917 (its signature is the command line)
         _refuse_without_curvature(for_estimates)
     target = folder or Places.from_environment().range_test(loaded.study)
     with err.status("starting ...") as status:
-        from sweeps.range_testing import CurvatureOptions, RangeOptions, proposed_range  # noqa: PLC0415 (slow to import)
+        from sweeps.range_testing import CurvatureOptions, RangeOptions, proposed_range
 
         options = RangeOptions(
             workload=workload,
@@ -150,7 +150,7 @@ def _run(
     watch: Callable[[str], None],
 ) -> list[RangeResult]:
     """Run the tests, after everything that could go wrong afterwards was looked at."""
-    from sweeps.range_testing import (  # noqa: PLC0415
+    from sweeps.range_testing import (
         check_curvature,
         check_writable,
         planned_tests,
@@ -186,7 +186,7 @@ def _unwritable(folder: Path, error: OSError) -> str:
 
 
 def _print(results: Sequence[RangeResult]) -> None:
-    from sweeps.range_testing import described, headline, suggestion_table  # noqa: PLC0415
+    from sweeps.range_testing import described, headline, suggestion_table
 
     for result in results:
         content = suggestion_table(result)
@@ -204,12 +204,14 @@ def _print(results: Sequence[RangeResult]) -> None:
 
 
 def _in_words(dimension: Dimension) -> str:
+    from sweeps.space import unparse_dimension
+
     [(kind, values)] = unparse_dimension(dimension).items()
     return f"{{{kind}: [{', '.join(f'{value:g}' for value in values)}]}}"
 
 
 def _write_range(path: Path, proposed: Range | None, overrides: Sequence[str]) -> None:
-    from sweeps.range_testing import write_range  # noqa: PLC0415
+    from sweeps.range_testing import write_range
 
     if proposed is None:
         raise InputError("the tests propose no range, so that there is nothing to --write; see above what to change.")
@@ -219,10 +221,10 @@ def _write_range(path: Path, proposed: Range | None, overrides: Sequence[str]) -
 
 def _keep(study: str, results: Sequence[RangeResult], proposed: Range | None, folder: Path) -> None:
     """Write the files, and record them."""
-    from analysis.writing import replace_files  # noqa: PLC0415
-    from sweeps.provenance import machine  # noqa: PLC0415
-    from sweeps.range_testing import PAGE, range_files  # noqa: PLC0415
-    from sweeps.recording.range_tests import range_test_experiment, record_range_tests  # noqa: PLC0415
+    from analysis.writing import replace_files
+    from sweeps.provenance import machine
+    from sweeps.range_testing import PAGE, range_files
+    from sweeps.recording.range_tests import range_test_experiment, record_range_tests
 
     files = range_files(study, results, proposed)
     try:

@@ -26,10 +26,10 @@ from sweeps.jobs.names import Job, find_job, jobs_of, next_name, refused_since
 from sweeps.jobs.submission import VARIABLE, Submission
 from sweeps.places import Places
 from sweeps.provenance import machine
-from sweeps.spec import Study
 
 if TYPE_CHECKING:
     from sweeps.jobs.client import Jobs
+    from sweeps.spec import Study
 
 ADDRESS_VARIABLE = "FAIRSWEEP_ADDRESS"
 #: How long a submission waits for the launch over there to say that it has begun; longer is no failure.
@@ -98,7 +98,7 @@ def submit(study: Study, how: LaunchOptions, tracking_uri_here: str | None) -> N
         store_on_head=how.store_on_head,
     )
     with err.status("asking the cluster ..."):
-        from sweeps.jobs.client import Entry, Jobs  # noqa: PLC0415 (Ray takes seconds to import)
+        from sweeps.jobs.client import Entry, Jobs
 
         jobs = Jobs(url, allow_open=how.allow_open)
         name = next_name(study.study, study.protocol_hash(), jobs.all())
@@ -122,7 +122,7 @@ def _refuse_what_is_refused_there(study: Study) -> None:
 
     Where it cannot, the launch says so itself.
     """
-    from sweeps.recording import TrackerError, connect, refuse_other_rules  # noqa: PLC0415 (MLflow takes seconds)
+    from sweeps.recording import TrackerError, connect, refuse_other_rules
 
     with err.status("asking MLflow ..."), suppress(TrackerError):
         refuse_other_rules(connect(Places.from_environment()), study)
@@ -280,7 +280,7 @@ def _find(name: str, address: str) -> tuple[Jobs, Job]:
 
 def _connect(address: str) -> Jobs:
     url = jobs_url(address)
-    from sweeps.jobs.client import Jobs  # noqa: PLC0415 (Ray takes seconds to import)
+    from sweeps.jobs.client import Jobs
 
     return Jobs(url, allow_open=True)  # looked at and stopped as it is; launch is what refuses
 

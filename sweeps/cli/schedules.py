@@ -195,7 +195,7 @@ def _suffix(path: Path) -> str:
 
 
 def _picture(path: Path, shown: Course, title: str, given: str) -> bytes:
-    from sweeps.catalogue.pictures import course_drawing  # noqa: PLC0415 (loads matplotlib, which is slow)
+    from sweeps.catalogue.pictures import course_drawing
 
     drawing = course_drawing(shown, title, given)
     return {".png": drawing.png, ".svg": drawing.svg.encode, ".pdf": drawing.pdf}[_suffix(path)]()

@@ -42,8 +42,8 @@ def print_table_report(table: Path, curves: Path | None, options: TableOptions, 
     """
     folder = folder or Path(f"{table.stem}-report")
     with err.status("reading the table and writing the report ..."):
-        from analysis.report import build_report, write_report  # noqa: PLC0415
-        from analysis.tidy import TableError, read_table  # noqa: PLC0415
+        from analysis.report import build_report, write_report
+        from analysis.tidy import TableError, read_table
 
         try:
             record = read_table(table, curves, options=options)
@@ -69,7 +69,7 @@ def read_recorded(places: Places, study: str, argument: str) -> StudyRecord:
         InputError: nothing of that name is recorded.
         FairsweepError: MLflow does not answer.
     """
-    from analysis.results import StudyReadError, read_study  # noqa: PLC0415 (slow to import)
+    from analysis.results import StudyReadError, read_study
 
     try:
         _find(places, study)
@@ -85,7 +85,7 @@ def read_recorded(places: Places, study: str, argument: str) -> StudyRecord:
 
 
 def _find(places: Places, study: str) -> None:
-    from sweeps.recording import connect, find_study  # noqa: PLC0415
+    from sweeps.recording import connect, find_study
 
     if places.is_new:
         raise InputError(f"no study is recorded in {without_credentials(places.tracking_uri)} yet.")
@@ -118,9 +118,9 @@ def print_report(places: Places, study: str, folder: Path, *, host: str = "") ->
     """
     with err.status("reading the record and writing the report ..."):
         # These take seconds to import, which other commands should not cost.
-        from analysis.divergence import all_diverged  # noqa: PLC0415
-        from analysis.report import build_report, write_report  # noqa: PLC0415
-        from sweeps.recording import record_report  # noqa: PLC0415
+        from analysis.divergence import all_diverged
+        from analysis.report import build_report, write_report
+        from sweeps.recording import record_report
 
         record = read_recorded(places, study, "STUDY")
         report = build_report(record)
@@ -148,8 +148,8 @@ def _print_whereabouts(html: Path, host: str = "") -> None:
 
 
 def _print_verdicts(report: Report) -> None:
-    from analysis.rendering.check_groups import lines as check_lines  # noqa: PLC0415
-    from analysis.report import verdict_rows  # noqa: PLC0415
+    from analysis.rendering.check_groups import lines as check_lines
+    from analysis.report import verdict_rows
 
     out.print(_verdict_table(verdict_rows(report), report.design))
     out.print()
@@ -162,7 +162,7 @@ def _print_verdicts(report: Report) -> None:
 
 def _verdict_table(rows: Sequence[VerdictRow], design: Design) -> Table:
     """Return the verdicts, 80 columns wide, under one heading per cell."""
-    from analysis.whereabouts import has_budgets  # noqa: PLC0415
+    from analysis.whereabouts import has_budgets
 
     unit = design.budget_unit
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")

@@ -11,11 +11,14 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from sweeps.errors import InputError
-from sweeps.spec import Study
+
+if TYPE_CHECKING:
+    from sweeps.spec import Study
 
 #: Folder inside the archive for what we add, and the two files in it.
 FOLDER = ".fairsweep"

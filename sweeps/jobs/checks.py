@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sweeps.errors import InputError, Problem, StudyError
 from sweeps.places import is_served, without_credentials
-from sweeps.spec import Study
+
+if TYPE_CHECKING:
+    from sweeps.spec import Study
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|0\.0\.0\.0")
 

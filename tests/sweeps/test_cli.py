@@ -269,6 +269,12 @@ def test_no_arguments_show_the_help(cli: Cli) -> None:
     assert "launch" in cli.out + cli.err
 
 
+def test_help_does_not_wait_for_what_takes_seconds_to_import() -> None:
+    slow = ["torch", "ray", "mlflow", "scipy", "optuna", "matplotlib", "pandas"]
+    body = f"import sys, sweeps.cli; print([name for name in {slow} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", body], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_a_command_interrupted_in_code_that_is_made_of_text_ends_with_130_under_python_m(tmp_path: Path) -> None:
     """As dataclasses are, which Ray and torch make by the hundred as they are imported."""
     (tmp_path / "interrupted.py").write_text(
