@@ -86,6 +86,7 @@ def cluster(
         "HOME": str(folder),
         "RAY_TMPDIR": str(folder),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # or trials wait for whatever test runs beside this one
     }
     with subprocess.Popen(
         [sys.executable, "-c", _SERVE, json.dumps(nodes), str(folder / "ray")],

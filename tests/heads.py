@@ -62,6 +62,7 @@ def ray_head() -> Iterator[Head]:
         "HOME": str(head.home), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(head.token_file),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # or trials wait for whatever test runs beside this one
     }  # fmt: skip
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(

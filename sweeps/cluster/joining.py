@@ -28,6 +28,9 @@ from sweeps.cluster.tokens import find_token, own_token
 #: the time of a 0.3 s trial, against none in a bare process. These make it keep what it will need again.
 _WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 
+#: Added to the niceness of a worker. Ray's 15 leaves it a thirtieth of what any other busy program gets.
+_NICENESS = ("RAY_worker_niceness", "0")
+
 _NOT_TAKEN = (
     "the Ray cluster at --address {} does not take our token, or there is none to send. Put the cluster's token in a "
     "file that only you can read, and name it in RAY_AUTH_TOKEN_PATH."
@@ -128,6 +131,7 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
     # A token of its own, in the environment of our processes only. Ray would write one to the home folder, for all to
     # read; and a token that opens another cluster has no business here.
     os.environ["RAY_AUTH_TOKEN"] = own_token()
+    os.environ.setdefault(*_NICENESS)
     with _saying_why_not("local"), _loopback_only(), _ending_in_order():
         # Ray opens its folder to everyone, so it stands in one that is ours alone.
         ray.init(address="local", include_dashboard=False, _temp_dir=str(temporary.path / "ray"), **common)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,6 +134,18 @@ def plain_tune_seconds(jobs: list[Job], folder: Path, processes: int) -> float:
     return (ends[-1] - ends[START_UP_TRIALS - 1]) / (len(ends) - START_UP_TRIALS)
 
 
+@contextmanager
+def busy(number: int) -> Iterator[None]:
+    """Run so many other programs, each of which takes a whole core where it gets one."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=64)
@@ -140,11 +154,12 @@ def main() -> None:
     parser.add_argument(
         "--processes", type=int, default=2, help="trainings at a time; fewer than cores leave one to the launch"
     )
+    parser.add_argument("--busy", type=int, default=0, help="other programs that take a core each")
     parser.add_argument(
         "--plain-trials", type=int, default=16, help="trials of the plain Ray Tune run; 0 leaves it out"
     )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fairsweep-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fairsweep-bench-") as folder, busy(options.busy):
         study = bench_study(options.trials, options.updates, "bench")
         jobs = jobs_of(study)
         for number in range(options.rounds):

@@ -25,8 +25,15 @@ NODES = 2
 _START_SECONDS = 120.0
 #: Ray listens on 127.0.0.1 only, as on systems where it supports one machine only.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-#: A lost node is noticed within two seconds or so instead of half a minute, so that rounds are short.
-_CLUSTER_SETTINGS = {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "3"}
+#: What Ray calls a process that has a trial: while it does something, and in the moments between.
+_TRAINING = ("ray::ResourceTrainable", "ray::TrialActor")
+#: A lost node is noticed within two seconds or so instead of half a minute, and trials do not wait for what else runs
+#: on this machine, so that rounds are short.
+_CLUSTER_SETTINGS = {
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_worker_niceness": "0",
+}
 
 
 @dataclass(kw_only=True)
@@ -78,7 +85,7 @@ class Stage:
 
     def kill_worker(self, pick: float) -> bool:
         """Kill a process that trains, if there is one; `pick` in [0, 1) says which."""
-        workers = [pid for raylet in self.raylets for pid, name in _children(raylet) if name.startswith("ray::Trial")]
+        workers = [pid for raylet in self.raylets for pid, name in _children(raylet) if name.startswith(_TRAINING)]
         if not workers:
             return False
         with suppress(ProcessLookupError):

@@ -172,6 +172,12 @@ def test_a_temporary_folder_whose_path_is_too_long_for_ray_is_refused_with_the_r
     assert not list(far.glob("fairsweep*"))
 
 
+def test_trials_here_are_as_nice_as_the_launch_unless_told_otherwise(tmp_path: Path) -> None:
+    body = "import os, ray; found['added'] = ray.get(ray.remote(lambda: os.nice(0)).remote()) - os.nice(0)"
+    assert join(tmp_path, "local", body) == {"added": 0}
+    assert join(tmp_path, "local", body, given={"RAY_worker_niceness": "3"}) == {"added": 3}
+
+
 def test_ray_writes_nothing_of_its_own_when_a_worker_dies(tmp_path: Path) -> None:
     assert join(tmp_path, "local", "import ray" + DEATH) == {"died": True}
 
