@@ -5,17 +5,16 @@ from __future__ import annotations
 import errno
 import io
 import os
-import signal
 import sys
 import traceback
 from importlib.metadata import version
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from sweeps.cli import deploy, doctor, files, launch, look, range_test, remote, schedules
 from sweeps.cli.console import err
+from sweeps.cli.interrupts import EXIT_CODE, heed_interrupts
 from sweeps.errors import FairsweepError
 
 app = typer.Typer(
@@ -73,8 +72,7 @@ def main() -> None:
     Exit codes: 0 done, 1 something failed (some trials, or a service), 2 bad input, 130 interrupted.
     """
     debug = "--debug" in sys.argv
-    for number in (signal.SIGTERM, signal.SIGHUP):  # an orderly end, as after Ctrl-C
-        signal.signal(number, _interrupt)
+    heed_interrupts()
     if isinstance(sys.stdout, io.TextIOWrapper):  # where our characters cannot be written, others stand in their place
         sys.stdout.reconfigure(errors="replace")
     try:
@@ -86,7 +84,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         err.print("interrupted")
-        sys.exit(130)
+        sys.exit(EXIT_CODE)
     except Exception as error:  # noqa: BLE001 (a bug: no traceback unless asked for)
         if debug:
             traceback.print_exc()
@@ -107,10 +105,6 @@ def _leave_full_output(error: OSError) -> NoReturn:
     err.print(f"[bold red]error:[/] {_escaped(text)}", soft_wrap=True, highlight=False)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
-
-
-def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _escaped(text: str) -> str:

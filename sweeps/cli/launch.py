@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweeps.cli.console import amount, at_least_and_most, duration, err, out
+from sweeps.cli.interrupts import something_to_end
 from sweeps.cli.progress import Watch, showing
 from sweeps.cli.remote import ADDRESS_VARIABLE, LaunchOptions, refuse_job_options, submit
 from sweeps.cli.verdict import print_report
@@ -132,6 +133,7 @@ def _run(loaded: Study, how: LaunchOptions, go_on: str) -> None:
         # Ray and torch take seconds to import, which a mistake in a study file should not cost.
         from sweeps.launching import Target, prepared
     target = Target(address=how.address, max_concurrent=how.max_concurrent, allow_open=how.allow_open)
+    something_to_end()
     with prepared(loaded, places, target, _say) as running:
         total = running.board.total
         planned = at_least_and_most(total.planned, total.most_planned)

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from sweeps.cli.compare import is_report, print_comparison
 from sweeps.cli.console import at_least_and_most, err, out
+from sweeps.cli.interrupts import something_to_end
 from sweeps.cli.progress import tally_table
 from sweeps.cli.remote import ADDRESS_VARIABLE, print_jobs
 from sweeps.cli.verdict import is_table, print_report, print_table_report
@@ -228,6 +229,7 @@ def ui(
     if not needs_server(places.tracking_uri):
         _print_links(places.tracking_uri, links, browser)
         return
+    something_to_end()
     with ExitStack() as stack:
         with err.status("starting the MLflow server ..."):
             server = stack.enter_context(serve(places.tracking_uri, log_path=places.home / "ui.log", access=reachable))

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweeps.cli.console import duration, err, out
+from sweeps.cli.interrupts import something_to_end
 from sweeps.errors import FairsweepError, InputError
 from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, Code, code_in, write_archive
 from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
@@ -104,6 +105,7 @@ def submit(study: Study, how: LaunchOptions, tracking_uri_here: str | None) -> N
         name = next_name(study.study, study.protocol_hash(), jobs.all())
     if code:
         _say_what_travels(code, note)
+    something_to_end()
     with err.status("submitting ..."), tempfile.TemporaryDirectory(prefix="fairsweep-") as folder:
         archive = Path(folder) / "job.zip"
         write_archive(archive, study, note.text(), code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -267,22 +266,3 @@ def test_a_job_is_asked_for_at_an_address_that_may_stand_in_the_environment(
 def test_no_arguments_show_the_help(cli: Cli) -> None:
     assert cli() in {0, 2}
     assert "launch" in cli.out + cli.err
-
-
-def test_help_does_not_wait_for_what_takes_seconds_to_import() -> None:
-    slow = ["torch", "ray", "mlflow", "scipy", "optuna", "matplotlib", "pandas"]
-    body = f"import sys, sweeps.cli; print([name for name in {slow} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", body], capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-def test_a_command_interrupted_in_code_that_is_made_of_text_ends_with_130_under_python_m(tmp_path: Path) -> None:
-    """As dataclasses are, which Ray and torch make by the hundred as they are imported."""
-    (tmp_path / "interrupted.py").write_text(
-        "from sweeps.cli.app import app, main\n"
-        "@app.command()\n"
-        "def wait() -> None:\n"
-        "    exec('raise KeyboardInterrupt')\n"
-        "main()\n"
-    )
-    ended = subprocess.run([sys.executable, "-m", "interrupted", "wait"], cwd=tmp_path, check=False)
-    assert ended.returncode == 130
