@@ -7,10 +7,15 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
+from rich.control import Control
+from rich.segment import ControlType
+
 from sweeps.cli.console import err
 
 EXIT_CODE = 130
 _IMPORT = "<frozen importlib._bootstrap>"
+#: What a spinner leaves is wiped away, and the cursor shown.
+_CLEAN_LINE = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), ControlType.SHOW_CURSOR)
 
 
 def heed_interrupts() -> None:
@@ -35,7 +40,7 @@ def _answer_by(handler: object) -> None:
 def _end_import_or_raise(_number: int, frame: FrameType | None) -> NoReturn:
     while frame is not None:
         if frame.f_code.co_filename == _IMPORT:
-            err.show_cursor()
+            err.control(_CLEAN_LINE)
             os._exit(EXIT_CODE)
         frame = frame.f_back
     raise KeyboardInterrupt
