@@ -137,9 +137,10 @@ class Board:
         Seeds that may be added until a cell is decided do not count. Trainings of a length of which none has ended are
         taken to cost in proportion to it, at the rate of the longest known.
         """
-        if not self._seconds:
+        known = self._seconds.copy()  # at one stroke: the launching thread adds to it while another one shows it
+        if not known:
             return None
-        means = {length: sum(seconds) / len(seconds) for length, seconds in self._seconds.items()}
+        means = {length: sum(seconds) / len(seconds) for length, seconds in known.items()}
         longest = max(means, key=lambda length: self._amounts[length])
         rate = means[longest] / self._amounts[longest]
         left = self._draws_left.copy()

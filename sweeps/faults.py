@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
-FaultKind = Literal["lost", "preempted", "broken"]
+FaultKind = Literal["lost", "preempted", "unbegun", "broken"]
 
 #: A driver that was itself asleep for longer has not been watching; such a time is not counted as silence.
 _LONGEST_LOOK_SECONDS = 5.0
@@ -22,7 +22,8 @@ class Fault:
     """Why an attempt at a trial ended without a result.
 
     Args:
-        kind: ``lost`` and ``preempted`` are run again; only the former is counted against the retries.
+        kind: all but ``broken`` are run again, and only ``lost`` is counted against the retries: ``preempted`` is what
+            its owner took the node away from, and ``unbegun`` what was given to a process that had died idle.
         message: what is known; its last line says it in a sentence.
     """
 
@@ -30,12 +31,13 @@ class Fault:
     message: str
 
 
-def fault_of(error: BaseException | None, silent_minutes: float = 0.0) -> Fault:
+def fault_of(error: BaseException | None, *, silent_minutes: float = 0.0, begun: bool = True) -> Fault:
     """Say what an error of Ray's means for the trial that it ended.
 
     Args:
         error: what Ray raised, if it is known; only its text and plain attributes are read.
         silent_minutes: how long the process had made no progress when it was ended for it; 0 if it was not.
+        begun: whether the process had taken the trial; false where it had ended one before and died waiting for more.
     """
     if silent_minutes:
         return Fault(kind="lost", message=f"The trial was ended: it made no progress for {silent_minutes:g} minutes.")
@@ -44,6 +46,8 @@ def fault_of(error: BaseException | None, silent_minutes: float = 0.0) -> Fault:
         return Fault(kind="preempted", message=f"{details}\nThe trial's node was taken back by its owner.")
     if getattr(error, "actor_init_failed", False) or hasattr(error, "as_instanceof_cause"):
         return Fault(kind="broken", message=details)
+    if not begun:
+        return Fault(kind="unbegun", message=f"{details}\nThe process that was to run the trial had died.".strip())
     return Fault(kind="lost", message=f"{details}\n{_loss(details)}".strip())
 
 
@@ -78,10 +82,10 @@ def runs_again(kind: FaultKind, losses: int, retries: int) -> bool:
 
     Args:
         kind: of the last fault.
-        losses: attempts at the trial that were lost so far, this one included, preempted ones not.
+        losses: attempts at the trial that were lost, this one included, since one got further than all before it.
         retries: how many losses are forgiven.
     """
-    return kind == "preempted" or (kind == "lost" and losses <= retries)
+    return kind in {"preempted", "unbegun"} or (kind == "lost" and losses <= retries)
 
 
 def signature(error: str) -> str:

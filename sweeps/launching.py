@@ -16,6 +16,7 @@ from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.capacity import placed, shortage
 from sweeps.cluster.joining import joined
 from sweeps.cluster.placement import Placement
+from sweeps.cluster.vitals import dead_here
 from sweeps.errors import InputError
 from sweeps.extending import Change
 from sweeps.imports import check_networks
@@ -151,7 +152,7 @@ class Launch:
 
     def _reason_to_halt(self) -> str:
         self.recorder.check_lease()
-        if self.target.address == "local" and self.placement and shortage(self.placement):
+        if self.target.address == "local" and (dead_here() or (self.placement and shortage(self.placement))):
             raise ClusterError("Ray on this machine has died. All trials that had ended are safe; launch again.")
         return self.recorder.full
 

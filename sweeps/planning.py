@@ -16,7 +16,7 @@ from sweeps.errors import FairsweepError
 from sweeps.faults import is_out_of_memory
 from sweeps.protocol import Cell, Planned, Protocol, cells, planned_trials
 from sweeps.spec import Study
-from sweeps.trial import job_for, out_of_memory
+from sweeps.trial import job_for, memory_advice
 
 #: Updates of the training that measures how fast this machine is.
 CALIBRATION_UPDATES = 40
@@ -144,7 +144,7 @@ def measure_speed(study: Study, workload: Workload) -> Speed:
         return _moment(training, job.device)[0] if in_time else speed
     except Exception as error:
         if is_out_of_memory(error):
-            raise FairsweepError(f"workload {workload.name}: {out_of_memory(workload, job.device)}") from error
+            raise FairsweepError(f"workload {workload.name}: {memory_advice(workload, job.device)}") from error
         if workload.elsewhere and not isinstance(error, DataError):
             named = ", ".join(workload.elsewhere.values())
             raise FairsweepError(

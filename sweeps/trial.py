@@ -56,6 +56,7 @@ class TrialResult:
         hardware: what it ran on: kind of accelerator, or model of CPU; empty if it was lost.
         data: hash of the data that it used, see `models.data.prepared.data_digest`; empty if it failed or was lost.
         note: what a reader should know besides, in a sentence or none.
+        out_of_memory: whether it failed for want of memory, which it may find at another attempt: trials share nodes.
     """
 
     trial: Trial
@@ -71,6 +72,7 @@ class TrialResult:
     hardware: str = ""
     data: str = ""
     note: str = ""
+    out_of_memory: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -144,13 +146,13 @@ def job_for(study: Study, trial: Trial, checkpoints: Path | None = None) -> Job:
 def run_job(job: Job) -> Iterator[Progress | Pause | TrialResult]:
     """Yield the progress of a trial, pauses in between, and at last its result.
 
-    It goes on from its checkpoint if there is one, keeps its state while it runs, and removes it when it has ended. An
-    exception in the training does not escape: it is the result, with its traceback.
+    It goes on from its checkpoint if there is one, keeps its state while it runs, and removes it when it has ended,
+    unless memory ran out. An exception in the training does not escape: it is the result, with its traceback.
 
     Raises:
         RuntimeError: with that traceback as its text, if the process can train no more.
     """
-    started_at, error, data = time.time(), "", ""
+    started_at, error, out_of_memory, data = time.time(), "", False, ""
     keeper = _Keeper(job)
     curve: list[Progress] = []
     try:
@@ -164,8 +166,12 @@ def run_job(job: Job) -> Iterator[Progress | Pause | TrialResult]:
             yield step
         data = _data_digest(job)
     except Exception as raised:  # noqa: BLE001 (whatever a user's network raises fails this trial, not the sweep)
-        error = _explain(raised, job)
-    keeper.remove()
+        out_of_memory = is_out_of_memory(raised)
+        error = traceback.format_exc()
+        if out_of_memory:
+            error += f"\n{memory_advice(job.training.workload, job.device)}\n"
+    if not out_of_memory:
+        keeper.remove()
     if error:
         _clear_up(error)
     diverged = bool(curve) and curve[-1].diverged
@@ -181,6 +187,7 @@ def run_job(job: Job) -> Iterator[Progress | Pause | TrialResult]:
         error=error,
         data=data,
         note=keeper.note,
+        out_of_memory=out_of_memory,
     )
 
 
@@ -227,13 +234,7 @@ class _Keeper:
             remove_checkpoint(self._job.checkpoint)
 
 
-def _explain(error: Exception, job: Job) -> str:
-    """Return the traceback of `error`, and where memory ran out a sentence that says so."""
-    text = traceback.format_exc()
-    return f"{text}\n{out_of_memory(job.training.workload, job.device)}\n" if is_out_of_memory(error) else text
-
-
-def out_of_memory(workload: Workload, device: str) -> str:
+def memory_advice(workload: Workload, device: str) -> str:
     """Say that memory ran out in a training, and what would need less."""
     at_once = f" and micro_batch {workload.micro_batch}" if workload.micro_batch else ""
     return (

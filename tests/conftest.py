@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+import sweeps.cluster  # noqa: F401 (settings that Ray reads when it is imported, by whichever test comes first)
+
 # Set in the processes of pytest-xdist, and a console keeps the width that it finds when it is made.
 os.environ.pop("COLUMNS", None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _LINE_EVERY_SECONDS = 60.0
 _LINE_EVERY_SHARE = 0.05
 _LOOK_EVERY_SECONDS = 5.0
+#: Trouble that comes and goes is told this often.
+_TROUBLE_EVERY_SECONDS = 600.0
 _LINES_BELOW_TABLE = 6
 
 
@@ -79,6 +82,7 @@ def showing(watch: Watch, console: Console) -> Iterator[None]:
 
 def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
     complained, written_at, ended_then = False, time.monotonic(), watch.board.total.ended
+    told_at: dict[str, float] = {}
     while not stop.wait(_LOOK_EVERY_SECONDS):
         total = watch.board.total
         many = total.ended - ended_then >= max(1, _LINE_EVERY_SHARE * total.planned)
@@ -86,8 +90,10 @@ def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
             console.print(f"{time.strftime('%H:%M:%S')}  {watch.headline()}", soft_wrap=True)
             written_at, ended_then = time.monotonic(), total.ended
         trouble = watch.trouble()
-        if trouble and not complained:
+        lately = time.monotonic() - told_at.get(trouble, -math.inf) < _TROUBLE_EVERY_SECONDS
+        if trouble and not complained and not lately:
             console.print(trouble, soft_wrap=True, markup=False)
+            told_at = {trouble: time.monotonic()}
         complained = bool(trouble)
 
 

@@ -257,6 +257,11 @@ class Lanes:
             self._waiting[kind, trial.phase].append(trial)
         return None
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether no trial waits for room."""
+        return not any(self._again.values()) and not any(self._waiting.values())
+
     def ended(self, trial: Trial) -> None:
         """Free the room of a trial that was handed out."""
         self._running[self._placement.kind(trial.cell)] -= 1

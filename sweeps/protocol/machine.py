@@ -118,6 +118,16 @@ class Protocol:
         return not (self._in_flight or self._confirming or self._following or self._tuning)
 
     @property
+    def is_closing(self) -> bool:
+        """Tell whether all that may still start is what is lost: nothing follows from the trials in flight."""
+        if self._confirming or self._following or self._tuning:
+            return False
+        return all(
+            cell in self._contending and (cell in self._settled or self._blocks[cell] == self.study.confirm.max_seeds)
+            for cell in {trial.cell for trial in self._in_flight.values()}
+        )
+
+    @property
     def in_flight(self) -> tuple[Trial, ...]:
         """Return the trials handed out and not ended."""
         return tuple(self._in_flight.values())

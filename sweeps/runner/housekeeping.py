@@ -30,7 +30,8 @@ class Housekeeping(FIFOScheduler):
 
     *Actors are kept.* Tune ends all idle actors but one as soon as no trial waits for them. Ours wait whenever a cell
     has handed out its last draw and the confirm trials wait for it to end: each would then pay for a new process and
-    its imports.
+    its imports. Once every trial of the study has ended or runs, idle actors are ended, so that an autoscaler can take
+    back the nodes that they would hold for as long as the last trial trains.
 
     *Attempts are forgotten.* Tune keeps every trial that ever was, with its curve, and looks through all of them at
     every step.
@@ -58,9 +59,19 @@ class Housekeeping(FIFOScheduler):
         """Raise the number of idle actors that the controller keeps."""
         super().on_trial_add(tune_controller, trial)
         cache = getattr(_unwrapped(tune_controller), "_actor_cache", None)
-        if cache is not None and trial.placement_group_factory not in self._kept:
+        if cache is not None and trial.placement_group_factory not in self._kept and not self._searcher.is_closing:
             cache.increase_max(trial.placement_group_factory, by=self._limit)
             self._kept.add(trial.placement_group_factory)
+
+    def _keep_no_more(self, controller: Any) -> None:
+        """Let the controller end all idle actors, now and from now on."""
+        cache = getattr(controller, "_actor_cache", None)
+        if cache is None:
+            return
+        cache._may_keep_one = False
+        for kind in self._kept:
+            cache.decrease_max(kind, by=self._limit)
+        self._kept.clear()
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Take note of a sign of life."""
@@ -71,7 +82,11 @@ class Housekeeping(FIFOScheduler):
         """Tell the searcher why, before Tune tells it that."""
         super().on_trial_error(tune_controller, trial)
         silent_minutes = self._hung.get(trial.trial_id, 0.0)
-        self._searcher.note_fault(trial.trial_id, fault_of(None, silent_minutes) if silent_minutes else fault(trial))
+        if silent_minutes:
+            found = fault_of(None, silent_minutes=silent_minutes)
+        else:
+            found = fault(trial, begun=trial not in getattr(_unwrapped(tune_controller), "_resetting_trials", ()))
+        self._searcher.note_fault(trial.trial_id, found)
         self._end(trial)
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
@@ -90,6 +105,8 @@ class Housekeeping(FIFOScheduler):
         if now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
             self._searcher.look()
+            if self._kept and self._searcher.is_closing:
+                self._keep_no_more(controller)
             live = tune_controller.get_live_trials()
             training = {t.trial_id: t.temporary_state.ray_actor for t in live if t.status == TuneTrial.RUNNING}
             self._end_hung(self._silence, {name: actor for name, actor in training.items() if actor is not None}, now)
@@ -118,18 +135,23 @@ def _unwrapped(tune_controller: Any) -> Any:
     return getattr(tune_controller, "_tune_controller", tune_controller)
 
 
-def fault(trial: TuneTrial) -> Fault:
-    """Return what ended a trial. Tune keeps it in files of this machine, which nobody else writes."""
+def fault(trial: TuneTrial, *, begun: bool = True) -> Fault:
+    """Return what ended a trial. Tune keeps it in files of this machine, which nobody else writes.
+
+    Args:
+        trial: an attempt that failed.
+        begun: whether its process had taken it.
+    """
     report = _text(trial.error_file)
     if not trial.pickled_error_file:
-        return unreadable_fault(report) if is_unreadable(report) else fault_of(None)
+        return unreadable_fault(report) if is_unreadable(report) else fault_of(None, begun=begun)
     try:
         error = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # noqa: S301
     except OSError:  # no file: nothing is known
-        return fault_of(None)
+        return fault_of(None, begun=begun)
     except Exception:  # noqa: BLE001 (an exception class of the user's can raise anything here)
         return unreadable_fault(report)
-    return fault_of(error if isinstance(error, BaseException) else None)
+    return fault_of(error if isinstance(error, BaseException) else None, begun=begun)
 
 
 def _text(path: str | None) -> str:

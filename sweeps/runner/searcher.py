@@ -79,8 +79,11 @@ class ProtocolSearcher(Searcher):
         self._lanes = Lanes(protocol.next_trial, placement)
         self._jobs: dict[str, Job] = {}  # by Tune's id of the attempt
         self._faults: dict[str, Fault] = {}  # likewise
+        self._slots = placement.total
         self._attempts: Counter[str] = Counter()  # by the trial's key, as the next
         self._losses: Counter[str] = Counter()
+        self._unbegun: Counter[str] = Counter()
+        self._furthest: dict[str, int] = {}  # the last update that any attempt has told
         self._failures: Counter[str] = Counter()  # by signature
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # FINISHED is a str
@@ -97,17 +100,26 @@ class ProtocolSearcher(Searcher):
         self._attempts[trial.key] += 1
         return {JOB: job}
 
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether every trial of the study has ended or runs."""
+        return self._protocol.is_closing and self._lanes.is_empty
+
     def look(self) -> None:
         """Ask the observer whether to go on, also while nothing ends."""
         with _ends_the_run():
             self.halted = self.halted or self._observer.halted()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Pass on the progress of a long trial."""
+        """Pass on the progress of a long trial. One that got further than all attempts before it starts afresh."""
         if PROGRESS not in result:
             return
+        trial, progress = self._jobs[trial_id].trial, result[PROGRESS]
+        if progress is not None and progress.update > self._furthest.get(trial.key, 0):
+            self._furthest[trial.key] = progress.update
+            self._losses.pop(trial.key, None)
         with _ends_the_run():
-            self._observer.progressed(self._jobs[trial_id].trial, result[PROGRESS])
+            self._observer.progressed(trial, progress)
 
     def note_fault(self, trial_id: str, fault: Fault) -> None:
         """Take note of why an attempt is about to end without a result."""
@@ -120,24 +132,34 @@ class ProtocolSearcher(Searcher):
             return
         fault = self._faults.pop(trial_id, None)
         with _ends_the_run():
-            if not error and result and RESULT in result:
-                self._end(result[RESULT])
+            if error or not result or RESULT not in result:
+                fault = fault or fault_of(None)
+                self._lose(fault, failed_result(job, fault.message))
+            elif result[RESULT].out_of_memory:
+                self._lose(Fault(kind="lost", message=result[RESULT].error), result[RESULT])
             else:
-                self._lose(job, fault or fault_of(None))
+                self._end(result[RESULT])
 
-    def _lose(self, job: Job, fault: Fault) -> None:
-        key = job.trial.key
-        self._losses[key] += fault.kind == "lost"
-        if runs_again(fault.kind, self._losses[key], self.faults.retries) and not self.halted:
-            self._lanes.put_back(job.trial)
+    def _lose(self, fault: Fault, result: TrialResult) -> None:
+        """Hand a trial out again, or end it with `result` where that has been done often enough."""
+        key, kind = result.trial.key, fault.kind
+        if kind == "unbegun":
+            self._attempts[key] -= 1
+            self._unbegun[key] += 1
+            if self._unbegun[key] > self._slots:  # more than can have died idle: it is the trial that kills them
+                kind = "lost"
+        self._losses[key] += kind == "lost"
+        if runs_again(kind, self._losses[key], self.faults.retries) and not self.halted:
+            self._lanes.put_back(result.trial)
         else:
-            self._end(failed_result(job, fault.message))
+            self._end(result)
 
     def _end(self, result: TrialResult) -> None:
         key = result.trial.key
         self._lanes.ended(result.trial)
-        self._losses.pop(key, None)
-        result = replace(result, attempts=self._attempts.pop(key, 1))
+        for kept in (self._losses, self._unbegun, self._furthest):
+            kept.pop(key, None)
+        result = replace(result, attempts=max(self._attempts.pop(key, 1), 1))
         self._observer.ended(result)
         self._protocol.record(result.outcome)
         if result.kind == "failed":

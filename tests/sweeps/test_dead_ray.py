@@ -30,7 +30,8 @@ def below(pid: int) -> dict[int, str]:
     return found
 
 
-def test_a_launch_whose_ray_dies_ends_and_says_that_what_had_ended_is_safe(tmp_path: Path) -> None:
+@pytest.mark.parametrize("process", ["raylet", "gcs_server"])
+def test_a_launch_whose_ray_dies_ends_and_says_that_what_had_ended_is_safe(process: str, tmp_path: Path) -> None:
     study = write_study(tmp_path, budgets={"updates": [100_000]})
     launched = start(tmp_path, "launch", str(study))
     try:
@@ -40,8 +41,8 @@ def test_a_launch_whose_ray_dies_ends_and_says_that_what_had_ended_is_safe(tmp_p
             assert launched.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        [raylet] = [pid for pid, args in below(launched.pid).items() if args.split()[0].endswith("/raylet")]
-        os.kill(raylet, signal.SIGKILL)
+        [struck] = [pid for pid, args in below(launched.pid).items() if args.split()[0].endswith(f"/{process}")]
+        os.kill(struck, signal.SIGKILL)
         _, told = launched.communicate(timeout=120)
     finally:
         launched.kill()

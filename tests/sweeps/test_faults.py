@@ -22,7 +22,7 @@ class RayLikeError(Exception):
 
 
 def last_line(error: BaseException | None, silent_minutes: float = 0.0) -> str:
-    return fault_of(error, silent_minutes).message.splitlines()[-1]
+    return fault_of(error, silent_minutes=silent_minutes).message.splitlines()[-1]
 
 
 def test_a_process_that_died_is_lost_and_the_last_line_says_so() -> None:
@@ -56,6 +56,17 @@ def test_an_actor_that_cannot_start_is_broken() -> None:
     assert fault_of(error).kind == "broken"
 
 
+def test_a_process_that_died_idle_never_began_the_trial_it_was_given() -> None:
+    died = RayLikeError("The actor died unexpectedly before finishing this task.")
+    assert fault_of(died, begun=False).kind == "unbegun"
+    assert fault_of(died, begun=False, silent_minutes=3).kind == "lost"
+
+
+def test_what_raises_before_the_trial_begins_is_broken_all_the_same() -> None:
+    raised = RayLikeError("ModuleNotFoundError: no module", as_instanceof_cause=True)
+    assert fault_of(raised, begun=False).kind == "broken"
+
+
 def test_an_unknown_end_is_lost() -> None:
     assert fault_of(None).kind == "lost"
 
@@ -68,6 +79,7 @@ def test_an_unknown_end_is_lost() -> None:
         ("lost", 3, 2, False),
         ("lost", 1, 0, False),
         ("preempted", 0, 0, True),
+        ("unbegun", 0, 0, True),
         ("broken", 0, 9, False),
     ],
 )

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+import sys
+import threading
 import time
+from collections.abc import Callable
+from itertools import count
 
 import pytest
 from rich.console import Console
@@ -22,12 +26,14 @@ def ended(number: int) -> Outcome:
     return Outcome(key=f"digits-mlp/updates-4/cosine/tune/search-0/draw-{number}", kind="finished", validation=0.5)
 
 
-def written(monkeypatch: pytest.MonkeyPatch, *, every_seconds: float, trouble: str = "") -> list[str]:
+def written(
+    monkeypatch: pytest.MonkeyPatch, *, every_seconds: float, trouble: Callable[[], str] = lambda: ""
+) -> list[str]:
     """Return the lines of a launch in which three trials end, one after the other."""
     monkeypatch.setattr(progress, "_LOOK_EVERY_SECONDS", 0.01)
     monkeypatch.setattr(progress, "_LINE_EVERY_SECONDS", every_seconds)
     file, board = io.StringIO(), Board(tiny_study())
-    with showing(Watch(board, 1, lambda: trouble), Console(file=file, width=80)):
+    with showing(Watch(board, 1, trouble), Console(file=file, width=80)):
         for number in range(3):
             time.sleep(0.1)
             board.add(ended(number), 1.0)
@@ -57,5 +63,40 @@ def test_a_line_is_written_now_and_then_even_where_nothing_ends(monkeypatch: pyt
 
 
 def test_trouble_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = written(monkeypatch, every_seconds=0.04, trouble="MLflow takes no results")
+    lines = written(monkeypatch, every_seconds=0.04, trouble=lambda: "MLflow takes no results")
     assert len([line for line in lines if "takes no results" in line]) == 1
+
+
+def test_trouble_that_comes_and_goes_is_said_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    def said() -> int:
+        looks = count()
+        lines = written(monkeypatch, every_seconds=1000, trouble=lambda: "MLflow is away" if next(looks) % 2 else "")
+        assert next(looks) > 6
+        return len([line for line in lines if "MLflow is away" in line])
+
+    assert said() == 1
+    monkeypatch.setattr(progress, "_TROUBLE_EVERY_SECONDS", 0.05)
+    assert said() > 1
+
+
+def test_the_time_left_can_be_asked_for_while_trials_end() -> None:
+    """A thread of its own asks, while the launching thread counts."""
+    budgets = list(range(1, 301))
+    board = Board(tiny_study(budgets={"updates": budgets}))
+
+    def count_trials() -> None:
+        for budget in budgets:
+            key = f"digits-mlp/updates-{budget}/cosine/tune/search-0/draw-0"
+            board.add(Outcome(key=key, kind="finished", validation=0.5), 1.0)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        counting = threading.Thread(target=count_trials)
+        counting.start()
+        while counting.is_alive():
+            board.hours_left(1)
+        counting.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert board.hours_left(1) is not None

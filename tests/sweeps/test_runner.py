@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +38,9 @@ def ray_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             yield
 
 
-def study_of(folder: Path, faults: dict[str, Any], updates: int = 8, draws: int = 1, **deeds: dict[str, Any]) -> Study:
+def study_of(
+    folder: Path, faults: dict[str, Any], updates: int = 8, draws: int = 1, cpu: float = 1, **deeds: dict[str, Any]
+) -> Study:
     """Return a study with a workload for each of `deeds`, of two arms, one search and two confirm seeds."""
     workloads = []
     for name, deed in deeds.items():
@@ -50,6 +55,7 @@ def study_of(folder: Path, faults: dict[str, Any], updates: int = 8, draws: int 
         tuning={"draws": draws},
         recording={"evaluations": 4},
         faults=faults,
+        resources={"cpu": cpu},
     )
     return study.model_copy(update={"workloads": tuple(workloads)})
 
@@ -66,37 +72,42 @@ class Run:
     def of(self, workload: str) -> list[TrialResult]:
         return [result for result in self.results if result.trial.cell.workload == workload]
 
-    def pids(self, workload: str) -> set[str]:
+    def pids(self, workload: str) -> set[int]:
         found = next(w for w in self.study.workloads if w.name == workload)
         assert isinstance(found, Unruly)
-        return {path.name for path in found.folder.glob("pid-*")}
+        return {int(path.name.removeprefix("pid-")) for path in found.folder.glob("pid-*")}
 
 
 def run(
     study: Study,
     folder: Path,
     *,
-    ended: Callable[[Run], None] | None = None,
+    ended: Callable[[Run], None] = lambda _: None,
+    looked: Callable[[Run], None] = lambda _: None,
+    at_a_time: int = 2,
 ) -> Run:
-    """Run a study to its end with two trials at a time."""
+    """Run a study to its end."""
     this = Run(study, Protocol(study))
 
     def on_end(result: TrialResult) -> None:
         this.results.append(result)
-        if ended:
-            ended(this)
+        ended(this)
+
+    def on_look() -> str:
+        looked(this)
+        return ""
 
     observer = Observer(
         started=lambda _trial: None,
         progressed=lambda _trial, _progress: None,
         ended=on_end,
-        halted=lambda: "",
+        halted=on_look,
     )
     this.halted = run_protocol(
         this.protocol,
         observer,
         placed(this.protocol.cells, study.resources, {}),
-        max_concurrent=2,
+        max_concurrent=at_a_time,
         scratch=folder / "scratch",
         checkpoints=folder / "checkpoints",
     )
@@ -154,25 +165,27 @@ def test_attempts_are_counted(rough: Run) -> None:
     assert attempts("stalled") == 1  # a process that hangs while it starts is found out too
 
 
-def test_memory_that_runs_out_is_named_with_the_batch_size_and_the_process_goes_on(rough: Run) -> None:
+def test_memory_that_runs_out_is_tried_again_and_named_with_the_batch_size(rough: Run) -> None:
     failed = rough.of("greedy")
     assert {result.kind for result in failed} == {"failed"}
     assert all("Out of memory on cpu with batch_size 100" in result.error for result in failed)
-    assert {result.attempts for result in failed} == {1}
+    assert {result.attempts for result in failed} == {3}
     assert "MemoryError" in failed[0].error
+    assert len(rough.pids("greedy")) <= 4  # it costs no process: those that train are as many as slots, or were killed
 
 
 def test_hardware_is_told(rough: Run) -> None:
     assert all(result.hardware for result in rough.of("calm"))
 
 
-def test_nothing_of_a_trial_is_left_on_disk(rough: Run) -> None:
-    """Tune itself leaves two files per launch in the folder of its session."""
+def test_nothing_of_a_trial_that_ended_is_left_on_disk(rough: Run) -> None:
+    """A trial that was given up keeps its state for another launch; Tune leaves two files per launch in its session."""
     import ray
 
     (folder,) = {w.folder.parent for w in rough.study.workloads if isinstance(w, Unruly)}
     assert not (folder / "scratch").exists()
-    assert list((folder / "checkpoints").iterdir()) == []
+    given_up = {job_for(rough.study, r.trial, folder / "checkpoints").checkpoint for r in rough.of("greedy")}
+    assert set((folder / "checkpoints").iterdir()) == given_up
     session = Path(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
     left = [path.name for path in (session / "artifacts").rglob("*") if path.is_file() or not any(path.iterdir())]
     assert {name.partition("-")[0] for name in left} <= {"experiment_state", "search_gen_state", "working_dirs"}
@@ -187,6 +200,56 @@ def test_a_bug_stops_the_study_early_and_says_which(tmp_path: Path) -> None:
     assert all("the shapes do not fit" in result.error for result in this.results)
     assert "3 equal failures: ValueError in sweeps/unruly.py, line" in this.halted
     assert len(this.pids("buggy")) <= 2  # a bug does not cost a process
+
+
+def idle(pids: set[int]) -> list[int]:
+    """Return those of the processes that train nothing now: Ray names a process after the call that it is in."""
+    found = []
+    for pid in pids:
+        with suppress(OSError):  # it has ended
+            if Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ") == "ray::TrialActor":
+                found.append(pid)
+    return found
+
+
+def test_processes_that_die_idle_cost_no_trial_anything(tmp_path: Path) -> None:
+    """As with a node that is lost while a cell waits for its last draw."""
+    killed: list[int] = []
+
+    def strike(this: Run) -> None:
+        if len(this.results) == 3:
+            killed.extend(idle(this.pids("calm")))
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    study = study_of(tmp_path, {"retries": 0}, draws=2, cpu=0.5, calm={})
+    this = run(study, tmp_path, ended=strike, at_a_time=4)
+    assert killed
+    assert len(this.results) == 2 * 2 + 2 * 2
+    assert {(result.kind, result.attempts) for result in this.results} == {("finished", 1)}
+
+
+def test_idle_processes_end_once_nothing_waits_for_them(tmp_path: Path) -> None:
+    """So that an autoscaler can take their nodes back while the last trial trains."""
+    study = study_of(
+        tmp_path, {"hang_minutes": 0.3, "retries": 0}, cpu=0.5, late={"deed": "stall", "at": 2, "times": 1}
+    )
+    held_back = tmp_path / "late" / "did-0"
+    held_back.touch()
+    living: list[int] = []
+
+    def let_one_stall(this: Run) -> None:
+        if len(this.results) == 2:  # the draws; four confirm trials follow
+            held_back.unlink()
+
+    def look(this: Run) -> None:
+        if len(this.results) == 5:
+            living.append(sum(Path(f"/proc/{pid}").exists() for pid in this.pids("late")))
+
+    this = run(study, tmp_path, ended=let_one_stall, looked=look, at_a_time=4)
+    assert Counter(result.kind for result in this.results) == {"finished": 5, "failed": 1}
+    assert len(this.pids("late")) > 1
+    assert min(living) == 1
 
 
 class FullDiskError(FairsweepError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sweeps.trial import Job, TrialResult, failed_result, run_to_end
 from tests.sweeps.studies import tiny_study
 
 LOST = Fault(kind="lost", message="The trial's process died.")
+UNBEGUN = Fault(kind="unbegun", message="The process that was to run the trial had died.")
 PREEMPTED = Fault(kind="preempted", message="The trial's node was taken back by its owner.")
 
 
@@ -106,6 +107,59 @@ def test_preempted_attempts_are_counted_and_forgiven(tmp_path: Path) -> None:
     trial_id, job = played.job()
     played.end(trial_id, run_to_end(job))
     assert [(result.kind, result.attempts) for result in played.ended] == [("finished", 8)]
+
+
+def test_processes_that_died_idle_cost_the_trials_they_were_given_nothing(tmp_path: Path) -> None:
+    played = tune(tmp_path, retries=0)
+    for _ in range(4):  # as many as there can be
+        played.lose(played.job()[0], UNBEGUN)
+    trial_id, job = played.job()
+    played.end(trial_id, run_to_end(job))
+    assert [(result.kind, result.attempts) for result in played.ended] == [("finished", 1)]
+
+
+def test_a_trial_that_ends_every_process_it_is_given_to_fails_in_the_end(tmp_path: Path) -> None:
+    played = tune(tmp_path, retries=1)
+    while not played.ended:
+        played.lose(played.job()[0], UNBEGUN)
+    assert [(result.kind, result.error) for result in played.ended] == [("failed", UNBEGUN.message)]
+
+
+def test_losses_before_a_trial_got_further_than_ever_are_forgiven(tmp_path: Path) -> None:
+    """As of a week's training on machines that are taken back without warning."""
+    played = tune(tmp_path, retries=1)
+    told = run_to_end(job_of(played)).curve
+    assert len(told) >= 2
+    for point in told:
+        lose_after(played, point)
+    assert played.ended == []
+    lose_after(played, told[-1])  # no further than the one before
+    assert [(result.kind, result.attempts) for result in played.ended] == [("failed", len(told) + 1)]
+
+
+def job_of(played: Tune) -> Job:
+    """Return the next job, and put it back as if it had not been begun."""
+    trial_id, job = played.job()
+    played.lose(trial_id, UNBEGUN)
+    return job
+
+
+def lose_after(played: Tune, point: Progress) -> None:
+    trial_id, _ = played.job()
+    played.searcher.on_trial_result(trial_id, {PROGRESS: point, "done": False})
+    played.lose(trial_id)
+
+
+def test_a_trial_for_which_memory_ran_out_is_tried_again(tmp_path: Path) -> None:
+    played = tune(tmp_path, retries=1)
+    trial_id, job = played.job()
+    short = replace(failed_result(job, "MemoryError"), out_of_memory=True)
+    played.end(trial_id, short)
+    assert played.ended == []
+    trial_id, again = played.job()
+    assert again == job
+    played.end(trial_id, short)
+    assert [(result.kind, result.attempts, result.error) for result in played.ended] == [("failed", 2, "MemoryError")]
 
 
 def test_broken_trials_are_not_run_again(tmp_path: Path) -> None:
