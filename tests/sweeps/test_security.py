@@ -17,6 +17,9 @@ from mlflow import MlflowClient
 
 from analysis import layout
 from sweeps.cli import doctor
+from sweeps.cluster.addresses import ClusterError
+from sweeps.cluster.joining import refuse_open_cluster
+from sweeps.cluster.probing import Answer
 from sweeps.errors import InputError, StudyError
 from sweeps.loading import load_study, validate_study
 from sweeps.places import without_credentials
@@ -185,6 +188,19 @@ def test_what_is_loaded_is_data_and_not_code() -> None:
                 found.append((path.relative_to(ROOT).as_posix(), name))
     assert sorted(found) == [("sweeps/cli/app.py", "exec"), ("sweeps/runner/housekeeping.py", "pickle.loads")]
     assert re.findall(r"exec\(.*?\)", (ROOT / "sweeps/cli/app.py").read_text(encoding="utf-8")) == ['exec("")']
+
+
+@pytest.mark.parametrize("dashboard", ["refused", "unclear", None])
+def test_a_cluster_is_used_only_where_its_head_clearly_refuses_strangers(dashboard: Answer | None) -> None:
+    refuse_open_cluster("10.0.0.5:6379", "refused", dashboard)
+    unsure: tuple[Answer, ...] = ("unclear", "nobody")
+    for head in unsure:
+        with pytest.raises(ClusterError, match=r"it is unclear whether .* 10\.0\.0\.5:6379 refuses"):
+            refuse_open_cluster("10.0.0.5:6379", head, dashboard)
+    with pytest.raises(ClusterError, match="answers to requests without a token"):
+        refuse_open_cluster("10.0.0.5:6379", "answered", dashboard)
+    with pytest.raises(ClusterError, match="answers to requests without a token"):
+        refuse_open_cluster("10.0.0.5:6379", "refused", "answered")
 
 
 def test_the_versions_that_doctor_asks_for_are_those_that_are_installed_at_least() -> None:
