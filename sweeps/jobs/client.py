@@ -20,7 +20,7 @@ from ray.job_submission import JobSubmissionClient
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.tokens import find_token
-from sweeps.jobs.guard import check_guarded
+from sweeps.jobs.guard import check_guarded, directly_to
 from sweeps.jobs.names import Job, JobName, already_there, parsed_name
 
 #: How long a job that is told to stop may take to save and deliver what it has.
@@ -168,7 +168,8 @@ class Jobs:
         import requests  # noqa: PLC0415
 
         try:
-            yield
+            with directly_to(self.url):
+                yield
         except (RuntimeError, OSError, RayError, requests.RequestException, aiohttp.ClientError) as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             reason = _NO_AGENT if "No available agent" in str(error) else (lines or [type(error).__name__])[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 import zipfile
@@ -22,6 +23,7 @@ from sweeps.jobs import bundle
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, code_in, study_text, write_archive
 from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
+from sweeps.jobs.client import Jobs
 from sweeps.jobs.guard import check_guarded
 from sweeps.jobs.names import Job, JobName, find_job, next_name, parsed_name
 from sweeps.jobs.submission import VARIABLE, Submission, check_versions, merged_environment, received
@@ -375,7 +377,8 @@ def server(token: str | None, *, ray: bool = True) -> Iterator[str]:
         def do_GET(self) -> None:
             given = self.headers.get("Authorization")
             status = 200 if token is None or given == f"Bearer {token}" else 403 if given else 401
-            content = b'{"ray_version": "2.60.0"}' if ray and status == 200 else b"hello"
+            found = b"[]" if "jobs" in self.path else b'{"version": "4", "ray_version": "2.60.0"}'
+            content = found if ray and status == 200 else b"hello"
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -448,3 +451,29 @@ def test_a_token_is_not_handed_to_where_a_cluster_redirects() -> None:
             check_guarded(f"http://127.0.0.1:{http.server_port}", "right", allow_open=False)
         http.shutdown()
     assert heard.count("Bearer right") == 1
+
+
+def test_no_proxy_hears_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither from the first requests nor from Ray's own client, which heeds the environment."""
+    heard: list[str | None] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization"))
+            self.send_error(502)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy, server("right") as url:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        monkeypatch.setenv("no_proxy", "elsewhere.example.com")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
+        assert Jobs(url, allow_open=False).all() == []
+        with pytest.raises(ClusterError, match=r"http_proxy is not used, since a proxy would hear the token\.$"):
+            check_guarded("http://127.0.0.1:1", "right", allow_open=False)
+        proxy.shutdown()
+    assert heard == []
+    assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("elsewhere.example.com", None)
