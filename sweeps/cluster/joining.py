@@ -22,7 +22,7 @@ from ray.exceptions import AuthenticationError
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.probing import Answer, ask_dashboard, ask_head
-from sweeps.cluster.tokens import find_token, own_token
+from sweeps.cluster.tokens import find_token, own_token, private_token
 
 #: A Ray worker gives freed memory back at once and faults it in again at the next batch: 12,000 page faults and 7 % of
 #: the time of a 0.3 s trial, against none in a bare process. These make it keep what it will need again.
@@ -68,6 +68,7 @@ def joined(address: str, *, allow_open: bool = False) -> Iterator[None]:
         allow_open: use a cluster even if it answers to requests without a token.
 
     Raises:
+        InputError: others can read the file with our token.
         ClusterError: there is no cluster at `address`, it does not take our token, or it wants none.
     """
     for name in ("ray", "ray.tune", "ray.data"):
@@ -119,7 +120,7 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
         "runtime_env": {"env_vars": _WORKER_ENVIRONMENT},
     }
     if temporary is None:
-        if allow_open and find_token(os.environ) is None:
+        if private_token(os.environ) is None and allow_open:
             os.environ["RAY_AUTH_TOKEN"] = own_token()  # Ray insists on one, and an open cluster takes any
         _check_head(address, allow_open=allow_open)
         with _saying_why_not(address), _ending_in_order():

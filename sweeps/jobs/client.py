@@ -19,7 +19,7 @@ from ray.exceptions import RayError
 from ray.job_submission import JobSubmissionClient
 
 from sweeps.cluster.addresses import ClusterError
-from sweeps.cluster.tokens import find_token
+from sweeps.cluster.tokens import private_token
 from sweeps.jobs.guard import check_guarded, directly_to
 from sweeps.jobs.names import Job, JobName, already_there, parsed_name
 
@@ -62,11 +62,12 @@ class Jobs:
         allow_open: talk to a cluster even if it asks for no token.
 
     Raises:
+        InputError: others can read the file with our token.
         ClusterError: there is none, it is open to everybody, or it does not take our token.
     """
 
     def __init__(self, url: str, *, allow_open: bool) -> None:
-        token = find_token(os.environ)
+        token = private_token(os.environ)
         check_guarded(url, token, allow_open=allow_open)
         self.url = url
         for name in ("ray", "ray.dashboard", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
