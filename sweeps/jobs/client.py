@@ -118,7 +118,11 @@ class Jobs:
             return str(self._client.get_job_logs(name.submission_id))
 
     def follow(self, name: JobName) -> Iterator[str]:
-        """Yield what a job writes, from its beginning to its end, in pieces; lost connections are taken up again."""
+        """Yield what a job writes, from its beginning to its end, in pieces; lost connections are taken up again.
+
+        Raises:
+            ClusterError: the cluster has not answered several times in a row.
+        """
         shown, failures = 0, 0
         while True:
             seen = 0
@@ -131,10 +135,11 @@ class Jobs:
                 if not self.get(name).is_active:
                     yield self.log(name)[shown:]
                     return
+                failures = 0  # a log that is closed while its job goes on is no failure, however often
             except ClusterError:
-                if failures == _RECONNECTS:
+                if failures >= _RECONNECTS:
                     raise
-            failures += 1
+                failures += 1
             time.sleep(_RECONNECT_SECONDS)
 
     def wait(self, name: JobName, until: Callable[[Job], bool], seconds: float) -> Job:

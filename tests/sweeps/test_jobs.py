@@ -7,11 +7,12 @@ import os
 import subprocess
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.errors import InputError
-from sweeps.jobs import bundle
+from sweeps.jobs import bundle, client
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, code_in, study_text, write_archive
 from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
@@ -477,3 +478,52 @@ def test_no_proxy_hears_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
         proxy.shutdown()
     assert heard == []
     assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("elsewhere.example.com", None)
+
+
+# Following
+
+
+class Tail:
+    """Ray's client, as far as following needs it: a log that is closed after some pieces, until the cluster dies."""
+
+    def __init__(self, closings: int, silences: int, *, dies: bool) -> None:
+        self.turns = iter(["closed"] * closings + ["silent"] * silences + ["closed"])
+        self.dies = dies
+        self.asked = 0
+
+    async def tail_job_logs(self, _: str) -> AsyncIterator[str]:
+        self.asked += 1
+        turn = next(self.turns, "dead" if self.dies else "ended")
+        if turn in {"silent", "dead"}:
+            raise RuntimeError("no route to host")
+        yield "one line\n"
+        self.ended = turn == "ended"
+
+    def get_job_info(self, submission_id: str) -> SimpleNamespace:
+        state = SimpleNamespace(value="SUCCEEDED" if self.ended else "RUNNING")
+        times = {"start_time": None, "end_time": None, "driver_exit_code": None, "message": ""}
+        return SimpleNamespace(submission_id=submission_id, status=state, **times)
+
+    def get_job_logs(self, _: str) -> str:
+        return "one line\nlast line\n"
+
+
+def following(monkeypatch: pytest.MonkeyPatch, tail: Tail) -> Iterator[str]:
+    monkeypatch.setattr(client, "_RECONNECT_SECONDS", 0)
+    jobs = object.__new__(Jobs)
+    jobs.url, jobs._client = "http://127.0.0.1:1", cast("Any", tail)
+    return jobs.follow(JobName(study="tiny", rules=HASH[:8], attempt=1))
+
+
+def test_a_log_that_is_closed_again_and_again_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "".join(following(monkeypatch, Tail(closings=20, silences=5, dies=False))) == "one line\nlast line\n"
+
+
+@pytest.mark.parametrize("closings", [0, 5, 6, 20])
+def test_a_cluster_that_has_died_is_given_up_after_five_attempts(
+    monkeypatch: pytest.MonkeyPatch, closings: int
+) -> None:
+    tail = Tail(closings=closings, silences=0, dies=True)
+    with pytest.raises(ClusterError, match="no route to host"):
+        list(following(monkeypatch, tail))
+    assert tail.asked == closings + 1 + 5 + 1
