@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from sweeps.spec import Study
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|0\.0\.0\.0")
+
+#: Where no machine has another's files: temporary ones, and disks as macOS and Windows (in WSL) show them.
+_OF_ONE_MACHINE = re.compile(
+    r"/(tmp|var/(tmp|folders)|dev/shm|run/(user|media)|private|Users|Volumes|cygdrive|mnt/[a-zA-Z])(/|$)"
+)
 
 
 def jobs_url(address: str) -> str:
@@ -77,12 +83,13 @@ def _is_loopback(uri: str) -> bool:
 def check_data_roots(study: Study, own_folders: Sequence[Path], on_cluster: bool) -> None:
     """Refuse data folders that can hardly exist on the cluster's nodes.
 
-    The disk over there cannot be seen from here. A relative folder means another one there, and one inside the user's
-    home or project is of this machine, unless the user says otherwise.
+    The disk over there cannot be seen from here, and a folder that is here may be there too. A relative folder means
+    another one there; one inside the user's home or project, for temporary files or on a disk of this machine is not
+    there, unless the user says so.
 
     Args:
         study: the study to be submitted.
-        own_folders: absolute folders of this machine: the user's home and project.
+        own_folders: absolute folders of this machine: the user's home and project, and that for temporary files.
         on_cluster: the user says that absolute folders are there too.
 
     Raises:
@@ -95,18 +102,26 @@ def check_data_roots(study: Study, own_folders: Sequence[Path], on_cluster: bool
 
 def _local_folders(study: Study, own_folders: Sequence[Path], on_cluster: bool) -> Iterator[Problem]:
     elsewhere = "Leave it out and set FAIRSWEEP_DATA on the cluster's nodes, or name a folder that every node has"
+    shared = f"{elsewhere}; if this one is there too, such as on a shared disk, say so with --data-on-cluster."
     for index, workload in enumerate(study.workloads):
         root = workload.data_root
         if root is None:
             continue
         in_home = str(root).startswith("~")
+        place = Path("/", os.path.normpath(root).lstrip("/"))  # /mnt/../home/me and //home/me are in a home
         if not in_home and not root.is_absolute():
             condition, remedy = "must be an absolute path for a job on a cluster", f"{elsewhere}."
         elif on_cluster:
             continue
-        elif in_home or any(root.is_relative_to(own) for own in own_folders if own != own.parent):
-            condition = "must not be inside your home or project on this machine for a job on a cluster"
-            remedy = f"{elsewhere}; if this one is there too (a shared disk), say so with --data-on-cluster."
+        elif in_home or any(place.is_relative_to(own) for own in _with_targets(own_folders)):
+            condition, remedy = "must not be inside your home or project on this machine for a job on a cluster", shared
+        elif _OF_ONE_MACHINE.match(str(place)):
+            condition, remedy = "must be on a disk that the nodes have for a job on a cluster", shared
         else:
             continue
         yield Problem(("workloads", index, "data_root"), f"{condition}; got {str(root)!r}. {remedy}")
+
+
+def _with_targets(folders: Sequence[Path]) -> set[Path]:
+    """Return folders and what they are links to, without the root, which says nothing."""
+    return {path for folder in folders for path in (folder, folder.resolve()) if path != path.parent}

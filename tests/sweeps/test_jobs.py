@@ -151,6 +151,43 @@ def test_data_folders_of_this_machine_are_refused_with_their_place(root: str) ->
         check_data_roots(study_with_data(root), [HOME, PROJECT], on_cluster=False)
 
 
+@pytest.mark.parametrize(
+    "root",
+    [
+        "/tmp/mydata",
+        "/var/tmp/mydata",
+        "/dev/shm/mydata",
+        "/Users/me/data",
+        "/Volumes/Disk/data",
+        "/private/var/folders/x/data",
+        "/mnt/c/Users/me/data",
+        "/mnt/D/data",
+        "/mnt/c",
+        "/mnt/../home/me/data",
+        "/data/.././tmp/mydata",
+        "//tmp/mydata",
+    ],
+)
+def test_data_on_a_disk_of_this_machine_alone_is_refused_however_it_is_spelt(root: str) -> None:
+    with pytest.raises(InputError, match=r"workloads\[0\]\.data_root.*FAIRSWEEP_DATA.*--data-on-cluster"):
+        check_data_roots(study_with_data(root), [HOME, PROJECT], on_cluster=False)
+    check_data_roots(study_with_data(root), [HOME, PROJECT], on_cluster=True)
+
+
+def test_data_in_what_a_home_is_a_link_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "me").symlink_to(tmp_path / "disk")
+    with pytest.raises(InputError, match="inside your home"):
+        check_data_roots(study_with_data(str(tmp_path / "disk" / "data")), [tmp_path / "me"], on_cluster=False)
+
+
+@pytest.mark.parametrize(
+    "root", ["/shared/data", "/data", "/mnt/data", "/mnt/efs/fs1", "/home/melissa/data", "/root/data", "/tmpfs/data"]
+)
+def test_data_on_what_may_be_a_shared_disk_is_taken(root: str) -> None:
+    check_data_roots(study_with_data(root), [HOME, PROJECT, Path("/")], on_cluster=False)
+
+
 @pytest.mark.parametrize("root", ["/home/me/data", "/srv/project/data", "~/data"])
 def test_data_folders_that_are_there_too_are_taken_where_the_user_says_so(root: str) -> None:
     check_data_roots(study_with_data(root), [HOME, PROJECT], on_cluster=True)
@@ -161,9 +198,8 @@ def test_a_relative_data_folder_is_refused_whatever_the_user_says() -> None:
         check_data_roots(study_with_data("data"), [HOME, PROJECT], on_cluster=True)
 
 
-def test_a_data_folder_elsewhere_and_none_are_taken() -> None:
-    for study in (study_with_data("/mnt/data"), study_with_data("/home/melissa/data"), tiny_study()):
-        check_data_roots(study, [HOME, PROJECT, Path("/")], on_cluster=False)
+def test_no_data_folder_is_taken() -> None:
+    check_data_roots(tiny_study(), [HOME, PROJECT], on_cluster=False)
 
 
 # What travels
