@@ -21,7 +21,7 @@ from sweeps.cli.console import duration, err, out
 from sweeps.cli.interrupts import something_to_end
 from sweeps.errors import FairsweepError, InputError
 from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, Code, code_in, write_archive
-from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
+from sweeps.jobs.checks import check_data_roots, check_own_code, jobs_url, tracking_uri_for
 from sweeps.jobs.endings import last_words, own_lines, rays_reason, remedy
 from sweeps.jobs.names import Job, find_job, jobs_of, next_name, refused_since
 from sweeps.jobs.submission import VARIABLE, Submission
@@ -92,6 +92,7 @@ def submit(study: Study, how: LaunchOptions, tracking_uri_here: str | None) -> N
     if uri and uri == tracking_uri_here:
         _refuse_what_is_refused_there(study)
     code = code_in(how.code) if how.code else None
+    check_own_code(study, Path.cwd(), code)
     note = Submission(
         study=study.study,
         launch_command=shlex.join(["fairsweep", *sys.argv[1:]]),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ from sweeps.errors import InputError, Problem, StudyError
 from sweeps.places import is_served, without_credentials
 
 if TYPE_CHECKING:
+    from sweeps.jobs.bundle import Code
     from sweeps.spec import Study
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|0\.0\.0\.0")
@@ -21,6 +24,9 @@ _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|0\.0\.0\.0")
 _OF_ONE_MACHINE = re.compile(
     r"/(tmp|var/(tmp|folders)|dev/shm|run/(user|media)|private|Users|Volumes|cygdrive|mnt/[a-zA-Z])(/|$)"
 )
+
+#: They are on every node, whatever folder they lie in here.
+_OWN_PACKAGES = ("schedules", "models", "sweeps", "analysis")
 
 
 def jobs_url(address: str) -> str:
@@ -120,6 +126,48 @@ def _local_folders(study: Study, own_folders: Sequence[Path], on_cluster: bool) 
         else:
             continue
         yield Problem(("workloads", index, "data_root"), f"{condition}; got {str(root)!r}. {remedy}")
+
+
+def check_own_code(study: Study, here: Path, code: Code | None) -> None:
+    """Refuse code of the user's that a study names, and that does not travel: the cluster does not have it.
+
+    Nothing is imported. What is installed here counts as installed there too.
+
+    Args:
+        study: the study to be submitted.
+        here: the current folder, in which Python looks last.
+        code: what travels, or None.
+
+    Raises:
+        StudyError: there is such code; all of it is named.
+    """
+    problems = [
+        Problem(("workloads", index, field), _not_sent(name, file, code))
+        for index, workload in enumerate(study.workloads)
+        for field, name in workload.elsewhere.items()
+        if (file := _own_file(name, here)) and not (code and file in code.sizes)
+    ]
+    if problems:
+        raise StudyError(study.study, problems)
+
+
+def _own_file(name: str, here: Path) -> str | None:
+    """Return the file in the current folder that ``package.module:function`` means, or None where it is another's."""
+    parts = name.partition(":")[0].split(".")
+    elsewhere = [path for path in sys.path if path and Path(path).resolve() != here.resolve()]
+    installed = PathFinder.find_spec(parts[0], elsewhere)
+    if parts[0] in _OWN_PACKAGES or (installed and installed.origin):  # None for any folder of that name
+        return None
+    files = (f"{'/'.join(parts)}.py", f"{'/'.join(parts)}/__init__.py")
+    return next((file for file in files if (here / file).is_file()), None)
+
+
+def _not_sent(name: str, file: str, code: Code | None) -> str:
+    if code is None:
+        remedy = "Send the folder, a git repository, with --code ."
+    else:
+        remedy = f"--code {code.folder} has no {file}, or git ignores it: send the folder that {file} is in."
+    return f"must be code that the cluster has, or that travels; got {name!r}, which is {file} of this folder. {remedy}"
 
 
 def _with_targets(folders: Sequence[Path]) -> set[Path]:

@@ -23,7 +23,7 @@ from sweeps.errors import InputError
 from sweeps.jobs import bundle, client
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, code_in, study_text, write_archive
-from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
+from sweeps.jobs.checks import check_data_roots, check_own_code, jobs_url, tracking_uri_for
 from sweeps.jobs.client import Jobs
 from sweeps.jobs.guard import check_guarded
 from sweeps.jobs.names import Job, JobName, find_job, next_name, parsed_name
@@ -227,6 +227,61 @@ def repository(tmp_path: Path) -> Path:
 def test_code_travels_as_git_would_keep_it(repository: Path) -> None:
     (repository / "new.py").write_text("y = 2\n")
     assert set(code_in(repository).sizes) == {".gitignore", "net.py", "new.py"}
+
+
+def test_code_in_submodules_travels_too(repository: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "layers.py").write_text("z = 3\n")
+    git(library, "init", "-q")
+    git(library, "add", ".")
+    git(library, "commit", "-qm", "first")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "lib/layers")
+    (repository / "lib" / "layers" / "new.py").write_text("y = 2\n")
+    sent = {".gitignore", ".gitmodules", "net.py", "lib/layers/layers.py", "lib/layers/new.py"}
+    assert set(code_in(repository).sizes) == sent
+    git(repository, "submodule", "deinit", "-q", "-f", "lib/layers")
+    with pytest.raises(InputError, match=r"lib/layers is not. Run: git submodule update --init"):
+        code_in(repository)
+
+
+def test_a_link_to_a_folder_is_refused_rather_than_left_out(repository: Path) -> None:
+    (repository / "package").mkdir()
+    (repository / "package" / "a.py").write_text("a = 1\n")
+    (repository / "alias").symlink_to("package")
+    with pytest.raises(InputError, match="alias leads to a folder"):
+        code_in(repository)
+
+
+def study_naming(*networks: str) -> Any:
+    workload = {"name": "w", "dataset": "digits", "batch_size": 64}
+    return tiny_study(workloads=[{**workload, "name": f"w{i}", "network": name} for i, name in enumerate(networks)])
+
+
+def test_code_of_the_current_folder_that_does_not_travel_is_refused_with_its_place(repository: Path) -> None:
+    (repository / "nets").mkdir()
+    (repository / "nets" / "mine.py").write_text("raise RuntimeError('imported')\n")
+    study = study_naming("mlp", "net:small", "nets.mine:large")
+    with pytest.raises(InputError, match=r"--code \.") as refusal:
+        check_own_code(study, repository, None)
+    assert "workloads[1].network: must be code that the cluster has, or that travels; got 'net:small'" in str(
+        refusal.value
+    )
+    assert "workloads[2].network" in str(refusal.value)
+    check_own_code(study, repository, code_in(repository))
+    (repository / ".gitignore").write_text("nets/\n")
+    with pytest.raises(InputError, match=r"has no nets/mine\.py, or git ignores it"):
+        check_own_code(study, repository, code_in(repository))
+
+
+def test_code_that_is_installed_or_not_here_at_all_is_the_clusters(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_own_code(study_naming("not_here:small", "torchvision:resnet18"), repository, None)
+    monkeypatch.syspath_prepend(str(repository))
+    check_own_code(study_naming("net:small"), repository.parent, None)  # as if installed
+    with pytest.raises(InputError, match="net:small"):
+        check_own_code(study_naming("net:small"), repository, None)
 
 
 def test_a_file_that_is_gone_but_not_committed_does_not_travel(repository: Path) -> None:
