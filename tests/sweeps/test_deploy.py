@@ -9,6 +9,7 @@ import functools
 import json
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +34,10 @@ from sweeps.cluster.addresses import NoRoomError
 from sweeps.cluster.capacity import addable
 from sweeps.cluster.placement import Node, Placement, place
 from sweeps.deploy import DEPLOYMENTS, file_text
+from sweeps.loading import load_study
 from sweeps.protocol import Cell
 from sweeps.spec import Resources
+from tests.sweeps.studies import tiny_data
 from tests.sweeps.test_cli import Cli
 
 ROOT = Path(__file__).parents[2]
@@ -240,6 +243,23 @@ def test_the_single_study_runs_on_the_same_cluster_as_many() -> None:
     head["volumes"].remove(study)
     head["containers"][0]["volumeMounts"].remove({"name": "study", "mountPath": "/study", "readOnly": True})
     assert single == standing
+
+
+def test_a_single_study_keeps_the_name_of_its_file(tmp_path: Path) -> None:
+    """The file is mounted as Kubernetes mounts a ConfigMap: as a link into a hidden folder."""
+    hidden = tmp_path / "..2026_01_01"
+    hidden.mkdir()
+    data = {key: value for key, value in tiny_data().items() if key != "study"}
+    (hidden / "my-study.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    (tmp_path / "..data").symlink_to(hidden.name)
+    (tmp_path / "my-study.yaml").symlink_to("..data/my-study.yaml")
+    entrypoint = resource("RayJob", "fairsweep-study")["spec"]["entrypoint"].replace("/study/", f"{tmp_path}/")
+    script = f"fairsweep() {{ printf '%s\\n' \"$@\"; }}; {entrypoint}"
+    told = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told == ["launch", f"{tmp_path}/my-study.yaml", "--address", "auto"]
+    assert load_study(told[1]).study == "my-study"
+    for page in (file_text("kuberay-job.yaml"), (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")):
+        assert "create configmap fairsweep-study --from-file=my-study.yaml\n" in page
 
 
 def test_a_single_study_ends_by_itself_and_stops_in_order() -> None:
