@@ -34,6 +34,8 @@ _NO_AGENT = (
     "the agent of its head node does not run, perhaps because another cluster on that machine has its port; start Ray "
     "with --dashboard-agent-listen-port=0"
 )
+#: Where a job keeps its study. Ray hands that to the job in one variable, of which Linux takes no more than 128 KiB.
+_STUDY_TEXT, _MAX_KEPT = "study_file", 50_000
 _POLL_SECONDS = 0.5
 _RECONNECTS = 5
 _RECONNECT_SECONDS = 2.0
@@ -46,11 +48,13 @@ class Entry:
     Args:
         command: shell command.
         archive: what travels; unpacked into the job's folder.
+        study_text: the study in it, kept with the job too, so that it can be submitted again by its name.
         variables: environment of the job and its workers; shown by the dashboard, so nothing secret.
     """
 
     command: str
     archive: Path
+    study_text: str
     variables: Mapping[str, str]
 
 
@@ -104,7 +108,7 @@ class Jobs:
                         "working_dir": str(entry.archive),
                         "env_vars": {**_STOP_VARIABLES, **entry.variables},
                     },
-                    metadata={"study": name.study},
+                    metadata={"study": name.study} | _kept(entry.study_text),
                 )
         except ClusterError:
             other = next((job for job in self.all() if job.name == name), None)
@@ -191,6 +195,10 @@ def _without(names: tuple[str, ...]) -> Iterator[None]:
         os.environ.update(kept)
 
 
+def _kept(study_text: str) -> dict[str, str]:
+    return {_STUDY_TEXT: study_text} if len(study_text) <= _MAX_KEPT else {}
+
+
 def _job(details: Any) -> Job | None:
     name = parsed_name(details.submission_id or "")
     if name is None:
@@ -202,4 +210,5 @@ def _job(details: Any) -> Job | None:
         ended_at=details.end_time / 1000 if details.end_time else None,
         exit_code=details.driver_exit_code,
         message=details.message or "",
+        study_text=(details.metadata or {}).get(_STUDY_TEXT, ""),
     )

@@ -592,7 +592,7 @@ class Tail:
 
     def get_job_info(self, submission_id: str) -> SimpleNamespace:
         state = SimpleNamespace(value="SUCCEEDED" if self.ended else "RUNNING")
-        times = {"start_time": None, "end_time": None, "driver_exit_code": None, "message": ""}
+        times = {"start_time": None, "end_time": None, "driver_exit_code": None, "message": "", "metadata": {}}
         return SimpleNamespace(submission_id=submission_id, status=state, **times)
 
     def get_job_logs(self, _: str) -> str:
