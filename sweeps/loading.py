@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 STUDIES = Path(__file__).parent / "studies"
 
 
+class UnknownStudyError(InputError):
+    """There is neither a study file nor a shipped study of that name."""
+
+
 def shipped_studies() -> dict[str, Path]:
     """Return the studies that come with fairsweep, by name."""
     return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"), key=_by_number)}
@@ -40,7 +44,7 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:
         overrides: ``key=value`` pairs that replace values of the file, e.g. ``tuning.draws=8``.
 
     Raises:
-        InputError: there is no such file or study.
+        InputError: there is no such file or study (`UnknownStudyError`), or it cannot be read.
         StudyError: the study has mistakes; all of them are listed.
     """
     path = _find(name_or_path)
@@ -55,6 +59,17 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:
         _apply(data, override)
     data.setdefault("study", re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._") or "study")
     return validate_study(data, str(path), document)
+
+
+def study_from(data: dict[str, Any], source: str, overrides: Sequence[str] = ()) -> Study:
+    """Validate the plain content of a study file with some values replaced.
+
+    Raises:
+        StudyError: the study has mistakes; all of them are listed.
+    """
+    for override in overrides:
+        _apply(data, override)
+    return validate_study(data, source)
 
 
 def read_override(override: str, example: str = "tuning.draws=8", option: str = "--set") -> tuple[str, Any]:
@@ -109,8 +124,8 @@ def _find(name_or_path: str) -> Path:
     if name_or_path in shipped:
         return shipped[name_or_path]
     if path.is_dir():
-        raise InputError(f"a study must be a YAML file; {name_or_path} is a folder.")
-    raise InputError(
+        raise UnknownStudyError(f"a study must be a YAML file; {name_or_path} is a folder.")
+    raise UnknownStudyError(
         f"no study file {name_or_path!r}, and no shipped study of that name.{suggest(name_or_path, shipped)} "
         f"Shipped studies are {name_options(shipped)}; `fairsweep init` writes a study to start from."
     )

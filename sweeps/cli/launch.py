@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweeps.cli.console import amount, at_least_and_most, duration, err, out
+from sweeps.cli.finding import named_study
 from sweeps.cli.interrupts import something_to_end
 from sweeps.cli.progress import Watch, showing
 from sweeps.cli.remote import ADDRESS_VARIABLE, LaunchOptions, refuse_job_options, submit
@@ -23,7 +24,6 @@ from sweeps.cluster.addresses import check_address, is_jobs_address
 from sweeps.errors import FairsweepError, InputError
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.submission import Submission, received
-from sweeps.loading import load_study
 from sweeps.places import Places, without_credentials
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sweeps.protocol import Cell
     from sweeps.spec import Study
 
-StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")]
+StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped or recorded study.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the study file; repeatable."),
@@ -98,7 +98,7 @@ def launch(  # noqa: PLR0913, PLR0917 (its signature is the command line)
         data_on_cluster=data_on_cluster,
         allow_open=allow_unauthenticated,
     )
-    loaded = load_study(study, overrides or ())
+    loaded = named_study(study, overrides or (), address)
     if is_jobs_address(address):
         submit(loaded, how, os.environ.get("MLFLOW_TRACKING_URI"))
         if not follow:
@@ -216,7 +216,7 @@ def _slots(study: Study) -> int:
 
 def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     """Show what a study would run and what is done already. Runs only a short calibration."""
-    loaded = load_study(study, overrides or ())
+    loaded = named_study(study, overrides or ())
     with err.status("measuring how fast this machine trains ..."):
         from sweeps.imports import check_networks, imported
         from sweeps.planning import balance_note, cell_plans, untrainable_because, verdict_note

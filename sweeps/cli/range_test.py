@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sweeps.cli.console import err, out
-from sweeps.cli.launch import SetOption, StudyArgument
+from sweeps.cli.launch import SetOption
 from sweeps.cli.verdict import shown_path
 from sweeps.errors import InputError
 from sweeps.loading import load_study, read_override
@@ -53,7 +53,7 @@ _ONLY_ESTIMATES = {"peak_lr": "--setting peak_lr", "spacing": "--spacing", "smoo
 
 
 def range_test(  # noqa: PLR0913, PLR0917 (its signature is the command line)
-    study: StudyArgument,
+    study: Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")],
     workload: Annotated[str | None, typer.Option(help="Test this workload only; all of them by default.")] = None,
     arm: Annotated[str | None, typer.Option(help="Use the settings of this arm; of the control by default.")] = None,
     shape: Annotated[Shape, typer.Option(help="How the rate rises from update to update.")] = Shape.EXPONENTIAL,

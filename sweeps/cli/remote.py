@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -20,13 +20,14 @@ from rich.table import Table
 from sweeps.cli.console import duration, err, out
 from sweeps.cli.interrupts import something_to_end
 from sweeps.errors import FairsweepError, InputError
-from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, Code, code_in, write_archive
-from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
+from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, Code, code_in, study_text, write_archive
+from sweeps.jobs.checks import check_data_roots, check_own_code, jobs_url, tracking_uri_for
 from sweeps.jobs.endings import last_words, own_lines, rays_reason, remedy
 from sweeps.jobs.names import Job, find_job, jobs_of, next_name, refused_since
 from sweeps.jobs.submission import VARIABLE, Submission
 from sweeps.places import Places
 from sweeps.provenance import machine
+from sweeps.yaml_reader import read_yaml
 
 if TYPE_CHECKING:
     from sweeps.jobs.client import Jobs
@@ -88,10 +89,11 @@ def submit(study: Study, how: LaunchOptions, tracking_uri_here: str | None) -> N
     """
     url = jobs_url(how.address)
     uri = tracking_uri_for(how.tracking_uri, tracking_uri_here)
-    check_data_roots(study, [Path.home(), Path.cwd()], how.data_on_cluster)
+    check_data_roots(study, [Path.home(), Path.cwd(), Path(tempfile.gettempdir())], how.data_on_cluster)
     if uri and uri == tracking_uri_here:
         _refuse_what_is_refused_there(study)
     code = code_in(how.code) if how.code else None
+    check_own_code(study, Path.cwd(), code)
     note = Submission(
         study=study.study,
         launch_command=shlex.join(["fairsweep", *sys.argv[1:]]),
@@ -109,8 +111,10 @@ def submit(study: Study, how: LaunchOptions, tracking_uri_here: str | None) -> N
     with err.status("submitting ..."), tempfile.TemporaryDirectory(prefix="fairsweep-") as folder:
         archive = Path(folder) / "job.zip"
         write_archive(archive, study, note.text(), code)
+        text = study_text(study)
         variables = {VARIABLE: SUBMISSION_FILE} | ({"MLFLOW_TRACKING_URI": uri} if uri else {})
-        jobs.submit(name, Entry(command=_entry_command(how), archive=archive, variables=variables))
+        entry = Entry(command=_entry_command(how), archive=archive, study_text=text, variables=variables)
+        jobs.submit(name, entry)
     out.print(f"Job {name.submission_id} is submitted.", soft_wrap=True, markup=False)
     job = Job(name=name, state="PENDING")
     if how.follow:
@@ -272,6 +276,33 @@ def print_jobs(address: str, study: str | None) -> bool:
     if later := refused_since(job, known):
         out.print(f"Submitted later and refused: {later.submission_id}.", style="dim", soft_wrap=True, markup=False)
     return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """A study as it was submitted.
+
+    Args:
+        job: id of its job.
+        data: content of its study file, with the overrides of then.
+    """
+
+    job: str
+    data: dict[str, Any]
+
+
+def study_of_last_job(study: str, address: str) -> Submitted | None:
+    """Return the study of its latest job that was not refused, or None where the cluster knows none.
+
+    Raises:
+        ClusterError: the cluster cannot be used.
+    """
+    with err.status("asking the cluster ..."):
+        known = jobs_of(study, _connect(address).all())
+    for job in known:
+        if job.study_text and not job.was_refused:
+            return Submitted(job=job.submission_id, data=read_yaml(job.study_text, job.submission_id).data)
+    return None
 
 
 def _find(name: str, address: str) -> tuple[Jobs, Job]:

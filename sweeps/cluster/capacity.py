@@ -6,16 +6,15 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import ray
-import yaml
 from ray.autoscaler.sdk import request_resources
 from ray.autoscaler.v2.sdk import get_cluster_status
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.placement import KIND_RESOURCE, Node, Placement, bundle, place
+from sweeps.cluster.scaling import scaling_config
 from sweeps.protocol import Cell
 from sweeps.spec import Resources
 
@@ -25,8 +24,6 @@ _POLL_SECONDS = 2.0
 #: How long what was seen of the nodes stands, while a study runs.
 _GLANCE_SECONDS = 10.0
 
-#: ``ray up`` puts the cluster's configuration here, on the head.
-_SCALING_CONFIG = Path("~/ray_bootstrap_config.yaml")
 #: What Ray calls the type of a node that nobody but its user has started.
 _UNMANAGED = "node_"
 
@@ -80,7 +77,7 @@ def inventory() -> tuple[list[Node], bool]:
     types = _types()
     here = _alive()
     managed = Counter(types[name] for name in here if not types.get(name, _UNMANAGED).startswith(_UNMANAGED))
-    config = _scaling_config() if managed else None
+    config = scaling_config() if managed else None
     if config is None:
         return list(here.values()), bool(managed)
     return [*here.values(), *addable(config, managed)], False
@@ -117,7 +114,7 @@ def addable(config: Mapping[str, Any], there: Mapping[str, int]) -> list[Node]:
     """Return the nodes that an autoscaler could still add.
 
     Args:
-        config: a configuration of ``ray up``: the types of nodes, and how many of each and in all there may be.
+        config: in the form of ``ray up``: the types of nodes, and how many of each and in all there may be.
         there: how many nodes of each type there are now.
     """
     head = config.get("head_node_type")
@@ -139,11 +136,3 @@ def _types() -> dict[str, str]:
     return {
         node.node_id: node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes) if node.node_id
     }
-
-
-def _scaling_config() -> dict[str, Any] | None:
-    try:
-        config = yaml.safe_load(_SCALING_CONFIG.expanduser().read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return None
-    return config if isinstance(config, dict) and config.get("available_node_types") else None

@@ -21,8 +21,8 @@ from ray._private import worker as ray_worker
 from ray.exceptions import AuthenticationError
 
 from sweeps.cluster.addresses import ClusterError
-from sweeps.cluster.probing import ask_dashboard, ask_head
-from sweeps.cluster.tokens import find_token, own_token
+from sweeps.cluster.probing import Answer, ask_dashboard, ask_head
+from sweeps.cluster.tokens import find_token, own_token, private_token
 
 #: A Ray worker gives freed memory back at once and faults it in again at the next batch: 12,000 page faults and 7 % of
 #: the time of a 0.3 s trial, against none in a bare process. These make it keep what it will need again.
@@ -68,6 +68,7 @@ def joined(address: str, *, allow_open: bool = False) -> Iterator[None]:
         allow_open: use a cluster even if it answers to requests without a token.
 
     Raises:
+        InputError: others can read the file with our token.
         ClusterError: there is no cluster at `address`, it does not take our token, or it wants none.
     """
     for name in ("ray", "ray.tune", "ray.data"):
@@ -78,7 +79,8 @@ def joined(address: str, *, allow_open: bool = False) -> Iterator[None]:
             temporary = _own_folder()
         dashboard = _connect(address, temporary, allow_open=allow_open)
         if not allow_open:
-            _refuse_open_cluster(address, dashboard)
+            head = ask_head(ray.get_runtime_context().gcs_address)
+            refuse_open_cluster(address, head, ask_dashboard(f"http://{dashboard}") if dashboard else None)
     except BaseException:  # Ctrl-C while Ray starts included
         _leave(temporary)
         raise
@@ -118,7 +120,7 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
         "runtime_env": {"env_vars": _WORKER_ENVIRONMENT},
     }
     if temporary is None:
-        if allow_open and find_token(os.environ) is None:
+        if private_token(os.environ) is None and allow_open:
             os.environ["RAY_AUTH_TOKEN"] = own_token()  # Ray insists on one, and an open cluster takes any
         _check_head(address, allow_open=allow_open)
         with _saying_why_not(address), _ending_in_order():
@@ -203,14 +205,21 @@ def _ending_in_order() -> Iterator[None]:
             signal.signal(signal.SIGTERM, on_sigterm)
 
 
-def _refuse_open_cluster(address: str, dashboard: str | None) -> None:
-    """Raise ClusterError unless the joined cluster refuses requests without a token."""
-    answers = {ask_head(ray.get_runtime_context().gcs_address)}
-    if dashboard:
-        answers.add(ask_dashboard(f"http://{dashboard}"))
-    if "answered" in answers:
+def refuse_open_cluster(address: str, head: Answer, dashboard: Answer | None) -> None:
+    """Refuse a joined cluster that is open to strangers, or may be.
+
+    Args:
+        address: of the cluster, as given.
+        head: what its head says to a stranger. It must refuse: who gets past it needs no dashboard.
+        dashboard: what its dashboard says to a stranger, or None where it has none. One that does not answer is no
+            danger.
+
+    Raises:
+        ClusterError: one of them answers, or the head does not clearly refuse.
+    """
+    if "answered" in {head, dashboard}:
         raise ClusterError(_OPEN.format(address))
-    if "refused" not in answers:
+    if head != "refused":
         raise ClusterError(
             f"it is unclear whether the Ray cluster at --address {address} refuses requests without a token. "
             "Give --allow-unauthenticated if its network lets nobody else in."

@@ -141,7 +141,10 @@ def place(
         raise NoRoomError(_lacking(request, nodes))
     if len(slots) > 1 and None in slots:
         del slots[None]
-        notes.append("Nodes whose kind of GPU Ray does not know are left out.")
+        notes.append(
+            "Nodes whose kind of GPU Ray does not know are left out. To use them, let their type or worker group have "
+            f"the resource {KIND_RESOURCE}KIND: 1."
+        )
     kinds, remarks = _bind(cells, request, slots, recorded)
     if len(slots) > 1:
         notes.append(_by_kind(cells, kinds))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import secrets
+import shlex
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+
+from sweeps.errors import InputError
 
 
 @functools.cache
@@ -32,6 +35,32 @@ def find_token(environment: Mapping[str, str]) -> str | None:
         return token_file(environment).read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
+
+
+def private_token(environment: Mapping[str, str]) -> str | None:
+    """Return the token that Ray would send, and make sure that nobody else on this machine can read it.
+
+    ``~/.ray/auth_token`` is tightened: Ray itself writes it for all to read.
+
+    Args:
+        environment: looked through as by `find_token`.
+
+    Raises:
+        InputError: others can read the file with the token.
+    """
+    file = token_file(environment)
+    if not environment.get("RAY_AUTH_TOKEN", "").strip() and file.is_file() and not is_private(file):
+        refusal = InputError(
+            f"the token of a cluster must be in a file that only you can read; got {file}, which others can. Whoever "
+            f"has it runs any code there. Run: chmod 600 {shlex.quote(str(file))}"
+        )
+        if environment.get("RAY_AUTH_TOKEN_PATH"):
+            raise refusal
+        try:
+            file.chmod(0o600)
+        except OSError:
+            raise refusal from None
+    return find_token(environment)
 
 
 def is_private(file: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,17 +52,23 @@ def code_in(folder: Path) -> Code:
     """Return the files of a folder that travel: those that git keeps or would keep.
 
     Raises:
-        InputError: it is no folder inside a git repository, it is too large, or a link leads out of it.
+        InputError: it is no folder inside a git repository, it is too large, a link leads out of it or to a folder, or
+            a submodule is not checked out.
     """
     if not folder.is_dir():
         raise InputError(f"--code must be a folder; got {str(folder)!r}.")
     sizes = {}
-    for name in _kept_by_git(folder):
+    for name in _files(folder):
         path = folder / name
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
             raise InputError(
                 f"--code {folder}: links must stay inside the folder; {name} leads to {path.resolve()}. Remove it, or "
                 "add it to .gitignore."
+            )
+        if path.is_symlink() and path.is_dir():
+            raise InputError(
+                f"--code {folder}: links must lead to files; {name} leads to a folder, and what is in it would not "
+                "travel under that name. Remove it, or add it to .gitignore."
             )
         if path.is_file() and not name.startswith(f"{FOLDER}/"):
             sizes[name] = path.stat().st_size
@@ -104,6 +110,20 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, content)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the files that git keeps or would keep in a folder, and in the repositories inside it (submodules)."""
+    for name in _kept_by_git(folder):
+        path = folder / name
+        if path.is_symlink() or not path.is_dir():
+            yield name
+        elif (path / ".git").exists():
+            yield from (f"{name.rstrip('/')}/{inside}" for inside in _files(path))
+        else:
+            raise InputError(
+                f"--code {folder}: submodules must be checked out; {name} is not. Run: git submodule update --init"
+            )
 
 
 def _kept_by_git(folder: Path) -> list[str]:

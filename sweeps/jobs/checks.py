@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,9 +15,18 @@ from sweeps.errors import InputError, Problem, StudyError
 from sweeps.places import is_served, without_credentials
 
 if TYPE_CHECKING:
+    from sweeps.jobs.bundle import Code
     from sweeps.spec import Study
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|0\.0\.0\.0")
+
+#: Where no machine has another's files: temporary ones, and disks as macOS and Windows (in WSL) show them.
+_OF_ONE_MACHINE = re.compile(
+    r"/(tmp|var/(tmp|folders)|dev/shm|run/(user|media)|private|Users|Volumes|cygdrive|mnt/[a-zA-Z])(/|$)"
+)
+
+#: They are on every node, whatever folder they lie in here.
+_OWN_PACKAGES = ("schedules", "models", "sweeps", "analysis")
 
 
 def jobs_url(address: str) -> str:
@@ -77,12 +89,13 @@ def _is_loopback(uri: str) -> bool:
 def check_data_roots(study: Study, own_folders: Sequence[Path], on_cluster: bool) -> None:
     """Refuse data folders that can hardly exist on the cluster's nodes.
 
-    The disk over there cannot be seen from here. A relative folder means another one there, and one inside the user's
-    home or project is of this machine, unless the user says otherwise.
+    The disk over there cannot be seen from here, and a folder that is here may be there too. A relative folder means
+    another one there; one inside the user's home or project, for temporary files or on a disk of this machine is not
+    there, unless the user says so.
 
     Args:
         study: the study to be submitted.
-        own_folders: absolute folders of this machine: the user's home and project.
+        own_folders: absolute folders of this machine: the user's home and project, and that for temporary files.
         on_cluster: the user says that absolute folders are there too.
 
     Raises:
@@ -95,18 +108,68 @@ def check_data_roots(study: Study, own_folders: Sequence[Path], on_cluster: bool
 
 def _local_folders(study: Study, own_folders: Sequence[Path], on_cluster: bool) -> Iterator[Problem]:
     elsewhere = "Leave it out and set FAIRSWEEP_DATA on the cluster's nodes, or name a folder that every node has"
+    shared = f"{elsewhere}; if this one is there too, such as on a shared disk, say so with --data-on-cluster."
     for index, workload in enumerate(study.workloads):
         root = workload.data_root
         if root is None:
             continue
         in_home = str(root).startswith("~")
+        place = Path("/", os.path.normpath(root).lstrip("/"))  # /mnt/../home/me and //home/me are in a home
         if not in_home and not root.is_absolute():
             condition, remedy = "must be an absolute path for a job on a cluster", f"{elsewhere}."
         elif on_cluster:
             continue
-        elif in_home or any(root.is_relative_to(own) for own in own_folders if own != own.parent):
-            condition = "must not be inside your home or project on this machine for a job on a cluster"
-            remedy = f"{elsewhere}; if this one is there too (a shared disk), say so with --data-on-cluster."
+        elif in_home or any(place.is_relative_to(own) for own in _with_targets(own_folders)):
+            condition, remedy = "must not be inside your home or project on this machine for a job on a cluster", shared
+        elif _OF_ONE_MACHINE.match(str(place)):
+            condition, remedy = "must be on a disk that the nodes have for a job on a cluster", shared
         else:
             continue
         yield Problem(("workloads", index, "data_root"), f"{condition}; got {str(root)!r}. {remedy}")
+
+
+def check_own_code(study: Study, here: Path, code: Code | None) -> None:
+    """Refuse code of the user's that a study names, and that does not travel: the cluster does not have it.
+
+    Nothing is imported. What is installed here counts as installed there too.
+
+    Args:
+        study: the study to be submitted.
+        here: the current folder, in which Python looks last.
+        code: what travels, or None.
+
+    Raises:
+        StudyError: there is such code; all of it is named.
+    """
+    problems = [
+        Problem(("workloads", index, field), _not_sent(name, file, code))
+        for index, workload in enumerate(study.workloads)
+        for field, name in workload.elsewhere.items()
+        if (file := _own_file(name, here)) and not (code and file in code.sizes)
+    ]
+    if problems:
+        raise StudyError(study.study, problems)
+
+
+def _own_file(name: str, here: Path) -> str | None:
+    """Return the file in the current folder that ``package.module:function`` means, or None where it is another's."""
+    parts = name.partition(":")[0].split(".")
+    elsewhere = [path for path in sys.path if path and Path(path).resolve() != here.resolve()]
+    installed = PathFinder.find_spec(parts[0], elsewhere)
+    if parts[0] in _OWN_PACKAGES or (installed and installed.origin):  # None for any folder of that name
+        return None
+    files = (f"{'/'.join(parts)}.py", f"{'/'.join(parts)}/__init__.py")
+    return next((file for file in files if (here / file).is_file()), None)
+
+
+def _not_sent(name: str, file: str, code: Code | None) -> str:
+    if code is None:
+        remedy = "Send the folder, a git repository, with --code ."
+    else:
+        remedy = f"--code {code.folder} has no {file}, or git ignores it: send the folder that {file} is in."
+    return f"must be code that the cluster has, or that travels; got {name!r}, which is {file} of this folder. {remedy}"
+
+
+def _with_targets(folders: Sequence[Path]) -> set[Path]:
+    """Return folders and what they are links to, without the root, which says nothing."""
+    return {path for folder in folders for path in (folder, folder.resolve()) if path != path.parent}

@@ -19,8 +19,8 @@ from ray.exceptions import RayError
 from ray.job_submission import JobSubmissionClient
 
 from sweeps.cluster.addresses import ClusterError
-from sweeps.cluster.tokens import find_token
-from sweeps.jobs.guard import check_guarded
+from sweeps.cluster.tokens import private_token
+from sweeps.jobs.guard import check_guarded, directly_to
 from sweeps.jobs.names import Job, JobName, already_there, parsed_name
 
 #: How long a job that is told to stop may take to save and deliver what it has.
@@ -34,6 +34,8 @@ _NO_AGENT = (
     "the agent of its head node does not run, perhaps because another cluster on that machine has its port; start Ray "
     "with --dashboard-agent-listen-port=0"
 )
+#: Where a job keeps its study. Ray hands that to the job in one variable, of which Linux takes no more than 128 KiB.
+_STUDY_TEXT, _MAX_KEPT = "study_file", 50_000
 _POLL_SECONDS = 0.5
 _RECONNECTS = 5
 _RECONNECT_SECONDS = 2.0
@@ -46,11 +48,13 @@ class Entry:
     Args:
         command: shell command.
         archive: what travels; unpacked into the job's folder.
+        study_text: the study in it, kept with the job too, so that it can be submitted again by its name.
         variables: environment of the job and its workers; shown by the dashboard, so nothing secret.
     """
 
     command: str
     archive: Path
+    study_text: str
     variables: Mapping[str, str]
 
 
@@ -62,11 +66,12 @@ class Jobs:
         allow_open: talk to a cluster even if it asks for no token.
 
     Raises:
+        InputError: others can read the file with our token.
         ClusterError: there is none, it is open to everybody, or it does not take our token.
     """
 
     def __init__(self, url: str, *, allow_open: bool) -> None:
-        token = find_token(os.environ)
+        token = private_token(os.environ)
         check_guarded(url, token, allow_open=allow_open)
         self.url = url
         for name in ("ray", "ray.dashboard", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
@@ -103,7 +108,7 @@ class Jobs:
                         "working_dir": str(entry.archive),
                         "env_vars": {**_STOP_VARIABLES, **entry.variables},
                     },
-                    metadata={"study": name.study},
+                    metadata={"study": name.study} | _kept(entry.study_text),
                 )
         except ClusterError:
             other = next((job for job in self.all() if job.name == name), None)
@@ -117,7 +122,11 @@ class Jobs:
             return str(self._client.get_job_logs(name.submission_id))
 
     def follow(self, name: JobName) -> Iterator[str]:
-        """Yield what a job writes, from its beginning to its end, in pieces; lost connections are taken up again."""
+        """Yield what a job writes, from its beginning to its end, in pieces; lost connections are taken up again.
+
+        Raises:
+            ClusterError: the cluster has not answered several times in a row.
+        """
         shown, failures = 0, 0
         while True:
             seen = 0
@@ -130,10 +139,11 @@ class Jobs:
                 if not self.get(name).is_active:
                     yield self.log(name)[shown:]
                     return
+                failures = 0  # a log that is closed while its job goes on is no failure, however often
             except ClusterError:
-                if failures == _RECONNECTS:
+                if failures >= _RECONNECTS:
                     raise
-            failures += 1
+                failures += 1
             time.sleep(_RECONNECT_SECONDS)
 
     def wait(self, name: JobName, until: Callable[[Job], bool], seconds: float) -> Job:
@@ -168,7 +178,8 @@ class Jobs:
         import requests  # noqa: PLC0415
 
         try:
-            yield
+            with directly_to(self.url):
+                yield
         except (RuntimeError, OSError, RayError, requests.RequestException, aiohttp.ClientError) as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             reason = _NO_AGENT if "No available agent" in str(error) else (lines or [type(error).__name__])[-1]
@@ -184,6 +195,10 @@ def _without(names: tuple[str, ...]) -> Iterator[None]:
         os.environ.update(kept)
 
 
+def _kept(study_text: str) -> dict[str, str]:
+    return {_STUDY_TEXT: study_text} if len(study_text) <= _MAX_KEPT else {}
+
+
 def _job(details: Any) -> Job | None:
     name = parsed_name(details.submission_id or "")
     if name is None:
@@ -195,4 +210,5 @@ def _job(details: Any) -> Job | None:
         ended_at=details.end_time / 1000 if details.end_time else None,
         exit_code=details.driver_exit_code,
         message=details.message or "",
+        study_text=(details.metadata or {}).get(_STUDY_TEXT, ""),
     )

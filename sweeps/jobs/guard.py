@@ -6,24 +6,48 @@ import http.client
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.probing import ask_dashboard
 from sweeps.cluster.tokens import token_file
 
 _TIMEOUT_SECONDS = 10.0
-#: Without the one that follows redirections: it would hand the token to whatever host it is sent to.
+#: Without the one that follows redirections: it would hand the token to whatever host it is sent to. And without the
+#: one that heeds ``http_proxy``: a proxy would hear the token too.
 _HANDLERS: tuple[type[urllib.request.BaseHandler], ...] = (
-    urllib.request.ProxyHandler,
     urllib.request.HTTPHandler,
     urllib.request.HTTPSHandler,
     urllib.request.HTTPDefaultErrorHandler,
     urllib.request.HTTPErrorProcessor,
 )
+#: Who is reached without a proxy; the first that says something counts.
+_DIRECT = ("no_proxy", "NO_PROXY")
 _REMEDY = (
     "Copy the cluster's token to a file that only you can read (chmod 600) and name it in RAY_AUTH_TOKEN_PATH, or keep "
     "it in ~/.ray/auth_token."
 )
+
+
+@contextmanager
+def directly_to(url: str) -> Iterator[None]:
+    """Let this process reach the host of `url` without a proxy, whatever its environment says, for the block.
+
+    For clients that heed ``http_proxy``. A proxy would hear the token, and on the way to a port of this machine, where
+    a tunnel begins, there is none; what follows a log goes without in any case.
+    """
+    kept = {name: os.environ[name] for name in _DIRECT if name in os.environ}
+    others = next((kept[name] for name in _DIRECT if kept.get(name)), "")
+    host = urlsplit(url).hostname or ""
+    os.environ.update(dict.fromkeys(_DIRECT, f"{others},{host}" if others else host))
+    try:
+        yield
+    finally:
+        for name in _DIRECT:
+            os.environ.pop(name, None)
+        os.environ.update(kept)
 
 
 def check_guarded(url: str, token: str | None, *, allow_open: bool) -> None:
@@ -78,7 +102,9 @@ def _status(url: str, token: str | None) -> int:
 
 
 def _no_cluster(url: str, reason: str) -> ClusterError:
+    proxy = f"{urlsplit(url).scheme}_proxy"
+    unused = f" {proxy} is not used, since a proxy would hear the token." if os.environ.get(proxy) else ""
     return ClusterError(
         f"no Ray cluster at --address {url}: {reason}. It must be the address of the head node's dashboard (port 8265 "
-        "unless chosen otherwise); from outside, forward that port, for example with ssh -L."
+        f"unless chosen otherwise); from outside, forward that port, for example with ssh -L.{unused}"
     )

@@ -50,6 +50,7 @@ class Job:
         ended_at: seconds since the epoch, or None before it ended.
         exit_code: of the launch on the cluster, or None where there is none.
         message: what Ray says of it.
+        study_text: the study as it was submitted; empty where it is not kept.
     """
 
     name: JobName
@@ -58,6 +59,7 @@ class Job:
     ended_at: float | None = None
     exit_code: int | None = None
     message: str = ""
+    study_text: str = ""
 
     @property
     def submission_id(self) -> str:

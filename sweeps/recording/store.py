@@ -27,7 +27,7 @@ from sweeps.extending import Change, changes, extends, refusal
 from sweeps.places import Places, is_served, without_credentials
 from sweeps.protocol import Outcome, OutcomeKind
 from sweeps.spec import Study
-from sweeps.spec.study import SLUG
+from sweeps.spec.study import SLUG, as_in_a_file
 
 #: What a tracking store raises when it is away, refuses, its disk is full, or its driver is not installed.
 TROUBLE = (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError)
@@ -191,6 +191,22 @@ def recorded_study(client: MlflowClient, experiment: Experiment) -> Study:
         if run is None:
             raise InputError(f"experiment {experiment.name} has no study run; launch the study again to repair it.")
         return Study.from_recorded(read_artifact(client, run.info.run_id, layout.ARTIFACT_STUDY))
+    except TROUBLE as error:
+        raise TrackerError(explain(client.tracking_uri, error)) from error
+
+
+def recorded_file(client: MlflowClient, name: str) -> dict[str, Any] | None:
+    """Return the recorded study called `name` as the content of a study file, or None if it is not recorded.
+
+    Raises:
+        TrackerError: MLflow cannot be reached.
+    """
+    try:
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None or experiment.lifecycle_stage != "active" or not _is_study(experiment):
+            return None
+        run = study_run(client, experiment.experiment_id)
+        return as_in_a_file(read_artifact(client, run.info.run_id, layout.ARTIFACT_STUDY)) if run else None
     except TROUBLE as error:
         raise TrackerError(explain(client.tracking_uri, error)) from error
 

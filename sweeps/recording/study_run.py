@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from analysis.trial_table import RunFacts
 from sweeps import extending
 from sweeps.errors import InputError
 from sweeps.places import Places
-from sweeps.recording.store import find_experiment, recorded_rules, rules_version, study_run
+from sweeps.recording.store import TROUBLE, find_experiment, recorded_rules, rules_version, study_run
 from sweeps.spec import Study
 
 #: For how long the study run of an experiment that another launch has just made is waited for.
@@ -97,11 +98,16 @@ class StudyRun:
     def settle_rules(self, ended: Ended) -> tuple[extending.Change, ...]:
         """Make the study's rules those of the record, and return how they extend the ones before.
 
+        What is no rule, such as resources and data folders, is kept as this launch has it, so that the study can be
+        launched again by its name.
+
         Raises:
             InputError: trials have run under rules that this study does not just extend.
         """
         found: tuple[extending.Change, ...] = ()
         if self._holds and self.version:
+            with suppress(*TROUBLE):  # where files cannot be written now, those before stand
+                self.client.log_dict(self.run_id, self.study.recorded(), layout.ARTIFACT_STUDY)
             return found
         if not ended.any_run:
             self._write_rules(max(self.version, 1), ended, found, self.study.recorded())

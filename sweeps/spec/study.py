@@ -96,8 +96,7 @@ class Study(Part):
     @classmethod
     def from_recorded(cls, plain: Mapping[str, Any]) -> Study:
         """Return the study that `recorded` wrote."""
-        budgets = plain["budgets"]
-        return cls.model_validate({**plain, "budgets": {budgets["unit"]: budgets["amounts"]}})
+        return cls.model_validate(as_in_a_file(plain))
 
     @property
     def num_comparisons(self) -> int:
@@ -118,6 +117,12 @@ class Study(Part):
         if self.confirm.until == "planned":
             rules["confirm"] = {"seeds": self.confirm.seeds}
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
+
+
+def as_in_a_file(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `Study.recorded` wrote as the content of a study file."""
+    budgets = recorded["budgets"]
+    return {**recorded, "budgets": {budgets["unit"]: budgets["amounts"]}}
 
 
 #: Parts of a study that decide no result: they may change between launches.

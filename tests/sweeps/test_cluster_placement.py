@@ -81,6 +81,7 @@ def test_gpus_whose_kind_ray_does_not_know_are_used_where_there_are_no_others() 
     mixed = place([SHORT], ONE_GPU, [Node(cpu=4, gpu=2), A100], {})
     assert mixed.slots == {"A100": 2}
     assert "left out" in mixed.notes[0]
+    assert "accelerator_type:KIND" in mixed.notes[0]  # what to do about it
 
 
 def test_all_trials_of_a_cell_are_on_one_kind_and_every_kind_has_work() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -18,10 +20,11 @@ from hypothesis import strategies as st
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.errors import InputError
-from sweeps.jobs import bundle
+from sweeps.jobs import bundle, client
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, code_in, study_text, write_archive
-from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
+from sweeps.jobs.checks import check_data_roots, check_own_code, jobs_url, tracking_uri_for
+from sweeps.jobs.client import Jobs
 from sweeps.jobs.guard import check_guarded
 from sweeps.jobs.names import Job, JobName, find_job, next_name, parsed_name
 from sweeps.jobs.submission import VARIABLE, Submission, check_versions, merged_environment, received
@@ -148,6 +151,43 @@ def test_data_folders_of_this_machine_are_refused_with_their_place(root: str) ->
         check_data_roots(study_with_data(root), [HOME, PROJECT], on_cluster=False)
 
 
+@pytest.mark.parametrize(
+    "root",
+    [
+        "/tmp/mydata",
+        "/var/tmp/mydata",
+        "/dev/shm/mydata",
+        "/Users/me/data",
+        "/Volumes/Disk/data",
+        "/private/var/folders/x/data",
+        "/mnt/c/Users/me/data",
+        "/mnt/D/data",
+        "/mnt/c",
+        "/mnt/../home/me/data",
+        "/data/.././tmp/mydata",
+        "//tmp/mydata",
+    ],
+)
+def test_data_on_a_disk_of_this_machine_alone_is_refused_however_it_is_spelt(root: str) -> None:
+    with pytest.raises(InputError, match=r"workloads\[0\]\.data_root.*FAIRSWEEP_DATA.*--data-on-cluster"):
+        check_data_roots(study_with_data(root), [HOME, PROJECT], on_cluster=False)
+    check_data_roots(study_with_data(root), [HOME, PROJECT], on_cluster=True)
+
+
+def test_data_in_what_a_home_is_a_link_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "me").symlink_to(tmp_path / "disk")
+    with pytest.raises(InputError, match="inside your home"):
+        check_data_roots(study_with_data(str(tmp_path / "disk" / "data")), [tmp_path / "me"], on_cluster=False)
+
+
+@pytest.mark.parametrize(
+    "root", ["/shared/data", "/data", "/mnt/data", "/mnt/efs/fs1", "/home/melissa/data", "/root/data", "/tmpfs/data"]
+)
+def test_data_on_what_may_be_a_shared_disk_is_taken(root: str) -> None:
+    check_data_roots(study_with_data(root), [HOME, PROJECT, Path("/")], on_cluster=False)
+
+
 @pytest.mark.parametrize("root", ["/home/me/data", "/srv/project/data", "~/data"])
 def test_data_folders_that_are_there_too_are_taken_where_the_user_says_so(root: str) -> None:
     check_data_roots(study_with_data(root), [HOME, PROJECT], on_cluster=True)
@@ -158,9 +198,8 @@ def test_a_relative_data_folder_is_refused_whatever_the_user_says() -> None:
         check_data_roots(study_with_data("data"), [HOME, PROJECT], on_cluster=True)
 
 
-def test_a_data_folder_elsewhere_and_none_are_taken() -> None:
-    for study in (study_with_data("/mnt/data"), study_with_data("/home/melissa/data"), tiny_study()):
-        check_data_roots(study, [HOME, PROJECT, Path("/")], on_cluster=False)
+def test_no_data_folder_is_taken() -> None:
+    check_data_roots(tiny_study(), [HOME, PROJECT], on_cluster=False)
 
 
 # What travels
@@ -188,6 +227,61 @@ def repository(tmp_path: Path) -> Path:
 def test_code_travels_as_git_would_keep_it(repository: Path) -> None:
     (repository / "new.py").write_text("y = 2\n")
     assert set(code_in(repository).sizes) == {".gitignore", "net.py", "new.py"}
+
+
+def test_code_in_submodules_travels_too(repository: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "layers.py").write_text("z = 3\n")
+    git(library, "init", "-q")
+    git(library, "add", ".")
+    git(library, "commit", "-qm", "first")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "lib/layers")
+    (repository / "lib" / "layers" / "new.py").write_text("y = 2\n")
+    sent = {".gitignore", ".gitmodules", "net.py", "lib/layers/layers.py", "lib/layers/new.py"}
+    assert set(code_in(repository).sizes) == sent
+    git(repository, "submodule", "deinit", "-q", "-f", "lib/layers")
+    with pytest.raises(InputError, match=r"lib/layers is not. Run: git submodule update --init"):
+        code_in(repository)
+
+
+def test_a_link_to_a_folder_is_refused_rather_than_left_out(repository: Path) -> None:
+    (repository / "package").mkdir()
+    (repository / "package" / "a.py").write_text("a = 1\n")
+    (repository / "alias").symlink_to("package")
+    with pytest.raises(InputError, match="alias leads to a folder"):
+        code_in(repository)
+
+
+def study_naming(*networks: str) -> Any:
+    workload = {"name": "w", "dataset": "digits", "batch_size": 64}
+    return tiny_study(workloads=[{**workload, "name": f"w{i}", "network": name} for i, name in enumerate(networks)])
+
+
+def test_code_of_the_current_folder_that_does_not_travel_is_refused_with_its_place(repository: Path) -> None:
+    (repository / "nets").mkdir()
+    (repository / "nets" / "mine.py").write_text("raise RuntimeError('imported')\n")
+    study = study_naming("mlp", "net:small", "nets.mine:large")
+    with pytest.raises(InputError, match=r"--code \.") as refusal:
+        check_own_code(study, repository, None)
+    assert "workloads[1].network: must be code that the cluster has, or that travels; got 'net:small'" in str(
+        refusal.value
+    )
+    assert "workloads[2].network" in str(refusal.value)
+    check_own_code(study, repository, code_in(repository))
+    (repository / ".gitignore").write_text("nets/\n")
+    with pytest.raises(InputError, match=r"has no nets/mine\.py, or git ignores it"):
+        check_own_code(study, repository, code_in(repository))
+
+
+def test_code_that_is_installed_or_not_here_at_all_is_the_clusters(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_own_code(study_naming("not_here:small", "torchvision:resnet18"), repository, None)
+    monkeypatch.syspath_prepend(str(repository))
+    check_own_code(study_naming("net:small"), repository.parent, None)  # as if installed
+    with pytest.raises(InputError, match="net:small"):
+        check_own_code(study_naming("net:small"), repository, None)
 
 
 def test_a_file_that_is_gone_but_not_committed_does_not_travel(repository: Path) -> None:
@@ -375,7 +469,8 @@ def server(token: str | None, *, ray: bool = True) -> Iterator[str]:
         def do_GET(self) -> None:
             given = self.headers.get("Authorization")
             status = 200 if token is None or given == f"Bearer {token}" else 403 if given else 401
-            content = b'{"ray_version": "2.60.0"}' if ray and status == 200 else b"hello"
+            found = b"[]" if "jobs" in self.path else b'{"version": "4", "ray_version": "2.60.0"}'
+            content = found if ray and status == 200 else b"hello"
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -448,3 +543,78 @@ def test_a_token_is_not_handed_to_where_a_cluster_redirects() -> None:
             check_guarded(f"http://127.0.0.1:{http.server_port}", "right", allow_open=False)
         http.shutdown()
     assert heard.count("Bearer right") == 1
+
+
+def test_no_proxy_hears_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither from the first requests nor from Ray's own client, which heeds the environment."""
+    heard: list[str | None] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization"))
+            self.send_error(502)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy, server("right") as url:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        monkeypatch.setenv("no_proxy", "elsewhere.example.com")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
+        assert Jobs(url, allow_open=False).all() == []
+        with pytest.raises(ClusterError, match=r"http_proxy is not used, since a proxy would hear the token\.$"):
+            check_guarded("http://127.0.0.1:1", "right", allow_open=False)
+        proxy.shutdown()
+    assert heard == []
+    assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("elsewhere.example.com", None)
+
+
+# Following
+
+
+class Tail:
+    """Ray's client, as far as following needs it: a log that is closed after some pieces, until the cluster dies."""
+
+    def __init__(self, closings: int, silences: int, *, dies: bool) -> None:
+        self.turns = iter(["closed"] * closings + ["silent"] * silences + ["closed"])
+        self.dies = dies
+        self.asked = 0
+
+    async def tail_job_logs(self, _: str) -> AsyncIterator[str]:
+        self.asked += 1
+        turn = next(self.turns, "dead" if self.dies else "ended")
+        if turn in {"silent", "dead"}:
+            raise RuntimeError("no route to host")
+        yield "one line\n"
+        self.ended = turn == "ended"
+
+    def get_job_info(self, submission_id: str) -> SimpleNamespace:
+        state = SimpleNamespace(value="SUCCEEDED" if self.ended else "RUNNING")
+        times = {"start_time": None, "end_time": None, "driver_exit_code": None, "message": "", "metadata": {}}
+        return SimpleNamespace(submission_id=submission_id, status=state, **times)
+
+    def get_job_logs(self, _: str) -> str:
+        return "one line\nlast line\n"
+
+
+def following(monkeypatch: pytest.MonkeyPatch, tail: Tail) -> Iterator[str]:
+    monkeypatch.setattr(client, "_RECONNECT_SECONDS", 0)
+    jobs = object.__new__(Jobs)
+    jobs.url, jobs._client = "http://127.0.0.1:1", cast("Any", tail)
+    return jobs.follow(JobName(study="tiny", rules=HASH[:8], attempt=1))
+
+
+def test_a_log_that_is_closed_again_and_again_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "".join(following(monkeypatch, Tail(closings=20, silences=5, dies=False))) == "one line\nlast line\n"
+
+
+@pytest.mark.parametrize("closings", [0, 5, 6, 20])
+def test_a_cluster_that_has_died_is_given_up_after_five_attempts(
+    monkeypatch: pytest.MonkeyPatch, closings: int
+) -> None:
+    tail = Tail(closings=closings, silences=0, dies=True)
+    with pytest.raises(ClusterError, match="no route to host"):
+        list(following(monkeypatch, tail))
+    assert tail.asked == closings + 1 + 5 + 1

@@ -183,8 +183,9 @@ def test_a_job_is_looked_at_stopped_and_resumed_by_the_name_of_its_study(client:
     assert "stopped" in client("status").stdout
     assert "Nothing to stop" in client("stop", "slow").stdout
 
-    resumed = client(*launch, "--follow")
+    resumed = client("launch", "slow", "--store-on-head", "--follow")  # without its file: the cluster knows the study
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert re.search(r"Going on with study slow as submitted last \(fairsweep-slow-[0-9a-f]{8}-1\)\.", resumed.stderr)
     assert re.search(r"fairsweep-slow-[0-9a-f]{8}-2 is submitted", resumed.stdout)
     assert f"Resuming study slow: {done[1]} of 12 trials are done." in resumed.stdout
     assert trials_recorded(client, "slow") == (12, 12)

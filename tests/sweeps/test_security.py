@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import stat
 import subprocess
 import time
 import tomllib
@@ -17,12 +18,17 @@ from mlflow import MlflowClient
 
 from analysis import layout
 from sweeps.cli import doctor
+from sweeps.cluster.addresses import ClusterError
+from sweeps.cluster.joining import refuse_open_cluster
+from sweeps.cluster.probing import Answer
+from sweeps.cluster.tokens import private_token
 from sweeps.errors import InputError, StudyError
 from sweeps.loading import load_study, validate_study
 from sweeps.places import without_credentials
 from sweeps.recording import recorded_studies
 from tests.commands import fairsweep, start, uri, write_study
 from tests.sweeps.studies import tiny_data
+from tests.sweeps.test_cli import Cli
 
 ROOT = Path(__file__).parents[2]
 TOKEN = re.compile(rb"RAY_AUTH_TOKEN=([^\0]+)")
@@ -187,6 +193,19 @@ def test_what_is_loaded_is_data_and_not_code() -> None:
     assert re.findall(r"exec\(.*?\)", (ROOT / "sweeps/cli/app.py").read_text(encoding="utf-8")) == ['exec("")']
 
 
+@pytest.mark.parametrize("dashboard", ["refused", "unclear", None])
+def test_a_cluster_is_used_only_where_its_head_clearly_refuses_strangers(dashboard: Answer | None) -> None:
+    refuse_open_cluster("10.0.0.5:6379", "refused", dashboard)
+    unsure: tuple[Answer, ...] = ("unclear", "nobody")
+    for head in unsure:
+        with pytest.raises(ClusterError, match=r"it is unclear whether .* 10\.0\.0\.5:6379 refuses"):
+            refuse_open_cluster("10.0.0.5:6379", head, dashboard)
+    with pytest.raises(ClusterError, match="answers to requests without a token"):
+        refuse_open_cluster("10.0.0.5:6379", "answered", dashboard)
+    with pytest.raises(ClusterError, match="answers to requests without a token"):
+        refuse_open_cluster("10.0.0.5:6379", "refused", "answered")
+
+
 def test_the_versions_that_doctor_asks_for_are_those_that_are_installed_at_least() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     required = {re.split(r"[\[>=<]", line)[0]: line for line in project["dependencies"]}
@@ -224,6 +243,57 @@ def test_doctor_tells_who_can_read_the_token(tmp_path: Path) -> None:
         assert finding.ok is ok
         assert "secret" not in finding.text
         assert ok or f"chmod 600 {file}" in finding.text
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_token_that_others_can_read_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "my token"
+    environment = {"RAY_AUTH_TOKEN_PATH": str(file)}
+    file.write_text("secret", encoding="utf-8")
+    file.chmod(mode)
+    with pytest.raises(InputError, match=rf"only you can read; got {file}, .* Run: chmod 600 '{file}'$") as refusal:
+        private_token(environment)
+    assert "secret" not in str(refusal.value)
+    assert private_token({**environment, "RAY_AUTH_TOKEN": "another"}) == "another"  # the file is not used
+    file.chmod(0o600)
+    assert private_token(environment) == "secret"
+
+
+def test_a_token_that_ray_wrote_for_all_to_read_is_made_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert private_token({}) is None
+    file = tmp_path / ".ray" / "auth_token"
+    file.parent.mkdir()
+    file.write_text("secret\n", encoding="utf-8")
+    file.chmod(0o644)
+    assert private_token({}) == "secret"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("launch", "quickstart", "--address", "http://127.0.0.1:1"),
+        ("launch", "quickstart", "--address", "127.0.0.1:1"),
+        ("status", "quickstart", "--address", "http://127.0.0.1:1"),
+        ("logs", "quickstart", "--address", "http://127.0.0.1:1"),
+        ("stop", "quickstart", "--address", "http://127.0.0.1:1"),
+    ],
+)
+def test_no_command_uses_a_token_that_others_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("secret", encoding="utf-8")
+    file.chmod(0o644)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("FAIRSWEEP_HOME", str(tmp_path))
+    cli = Cli(monkeypatch, capsys)
+    assert cli(*command) == 2
+    assert "must be in a file that only you can read" in " ".join(cli.err.split())
 
 
 @pytest.mark.parametrize(("mode", "ok"), [("token", True), ("disabled", False)])
