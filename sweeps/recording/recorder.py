@@ -112,7 +112,7 @@ class Recorder:
     def _begin(self, opened: StudyRun, claim: Claim) -> None:
         self._recorded = trial_runs(self._client, opened.experiment_id)
         waiting = list(self._spool.pending())
-        self.extension = opened.settle_rules(ended_of(self._recorded, waiting))
+        self.extension = opened.settle_rules(ended_of(self._recorded, waiting), self._spool)
         self._leave_trace(opened, claim, origins_of(waiting))
         self._client.update_run(opened.run_id, status="RUNNING")
         for view in views_of(self._study):
@@ -132,7 +132,7 @@ class Recorder:
         own = Origin(study_run=opened.run_id, number=claim.number, rules=rules)
         facts = facts_of(claim, rules, opened.environment)
         self._spool.forget_launches(but={own.name, *(origin.name for origin in origins if origin)})
-        self._spool.keep_launch(own.name, facts)
+        self._spool.keep_launch(own.name, {**facts, "study": self._study.recorded()})
         self._client.log_dict(opened.run_id, facts, layout.launch_file(own.name_in(opened.run_id)))
         kept = self._spool.launches()
         for origin in origins:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from analysis.results import read_study
 from analysis.samples import collect_samples
 from analysis.tables.rows import CheckRow
 from analysis.trial_table import RunFacts
+from sweeps.errors import InputError
 from sweeps.places import Places
 from sweeps.protocol import Protocol
 from sweeps.recording import Recorder, connect, find_study, trial_runs
@@ -145,3 +148,85 @@ def test_trials_of_an_older_version_are_said_to_lack_their_launch(
     assert (row.status, row.evidence) == ("warn", "1 runs do not say with what they were trained")
     client.delete_tag(runs(study, places)[results[1].trial.key].run_id, layout.LAUNCH)
     assert software(study, places).evidence == "not recorded: with which versions every run was trained"
+
+
+def replaced(places: Places) -> Places:
+    """Return another store for the same folder of waiting results."""
+    name = next(_names)
+    return replace(
+        places, tracking_uri=f"sqlite:///{places.home / name}.db", artifact_root=places.home / f"{name}-artifacts"
+    )
+
+
+def test_results_that_wait_are_taken_by_a_store_that_replaces_the_one_they_were_meant_for(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    with launch_that_delivers_nothing(study, places, version_torch="2.10.0") as first:
+        first.put(results[0])
+    new = replaced(places)
+    with launch(study, new, version_torch="2.11.0") as second:
+        assert [outcome.key for outcome in second.outcomes()] == [results[0].trial.key]
+        second.put(results[1])
+    found = runs(study, new)
+    foreign = f"{first.study_run_id[:8]}-1"
+    assert [found[result.trial.key].tags[layout.LAUNCH] for result in results[:2]] == [foreign, "1"]
+    assert software(study, new).evidence == (
+        f"torch: 2.10.0 for 1 runs (launch {foreign}), 2.11.0 for 1 runs (launch 1)"
+    )
+    with launch(study, new) as third:
+        assert len(third.outcomes()) == 2
+
+
+def test_results_under_rules_that_nobody_knows_are_refused_with_where_they_wait(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    with launch_that_delivers_nothing(study, places) as first:
+        first.put(results[0])
+    new = replaced(places)
+    changed = study.model_copy(update={"alpha": 0.01})
+    folder = re.escape(str(places.spool(study.study)))
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"{folder} must hold results .* move the folder away"):
+            Recorder(changed, new).open({})
+    with launch(study, new) as second:
+        assert len(second.outcomes()) == 1
+
+
+def test_results_that_wait_under_rules_that_were_extended_since_are_taken(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    with launch_that_delivers_nothing(study, places) as first:
+        first.put(results[0])
+    extended = tiny_study(study=study.study, tuning={"draws": 5})
+    elsewhere = replace(places, home=places.home / study.study)
+    with launch(extended, elsewhere) as second:
+        assert second.outcomes() == []
+        second.put(results[1])
+    with launch(extended, places) as third:
+        assert len(third.outcomes()) == 2
+    assert len(runs(study, places)) == 2
+
+
+def test_an_extension_that_meets_a_new_store_is_on_record_as_made_after_the_results_that_waited(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    with launch_that_delivers_nothing(study, places) as first:
+        first.put(results[0])
+    extended, new = tiny_study(study=study.study, tuning={"draws": 5}), replaced(places)
+    with launch(extended, new) as second:
+        assert [str(change) for change in second.extension] == ["tuning.draws was 3, is 5"]
+    versions = read_study(new.tracking_uri, study.study).rules.versions
+    assert [(v.version, v.trials, v.changes) for v in versions] == [(1, 0, ()), (2, 1, ("tuning.draws was 3, is 5",))]
+
+
+def test_results_of_another_study_of_the_same_name_do_not_slip_into_its_record(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    with launch_that_delivers_nothing(study, places) as first:
+        first.put(results[0])
+    new = replaced(places)
+    other = study.model_copy(update={"alpha": 0.01})
+    with launch(other, replace(new, home=places.home / study.study)) as writer:
+        writer.put(results[1])
+    with pytest.raises(InputError, match="obtained under this study's rules, or under rules that it extends"):
+        Recorder(other, new).open({})
