@@ -122,6 +122,7 @@ def test_a_run_that_a_killed_process_began_is_completed_not_doubled(
     client = connect(places)
     half = client.create_run(
         writer.experiment_id,
+        start_time=record_of(results[0])["start_ms"],
         tags={layout.ROLE: layout.ROLE_TRIAL, layout.TRIAL_KEY: results[0].trial.key, layout.OUTCOME: "finished"},
     )
     again = recorder(study, places)
@@ -132,6 +133,7 @@ def test_a_run_that_a_killed_process_began_is_completed_not_doubled(
     [run] = runs(study, places)
     assert run.run_id == half.info.run_id
     assert run.status == "FINISHED"
+    assert run.tags[layout.ATTEMPTS] == "1"
 
 
 def test_a_failed_trial_is_shown_and_its_second_attempt_counts(
