@@ -33,6 +33,7 @@ from sweeps.recording.store import (
     find_experiment,
     find_study,
     outcome_of,
+    read_artifact,
     study_run,
     trial_runs,
 )
@@ -169,6 +170,12 @@ class Recorder:
             if run.status == "FINISHED":
                 outcomes[run.tags[layout.TRIAL_KEY]] = outcome_of(run)
         return list(outcomes.values())
+
+    def first_environment(self) -> Mapping[str, str]:
+        """Return the environment of the first launch; nothing if it cannot be read."""
+        with suppress(*TROUBLE):
+            return read_artifact(self._client, self.study_run_id, layout.ARTIFACT_ENVIRONMENT)
+        return {}
 
     def hardware(self) -> dict[str, set[str]]:
         """Return on what the recorded trials of each cell ran, by the cell's slug."""

@@ -18,6 +18,7 @@ from analysis.samples import collect_samples
 from analysis.tables.rows import CheckRow
 from analysis.trial_table import RunFacts
 from sweeps.errors import InputError
+from sweeps.launching import prepared
 from sweeps.places import Places
 from sweeps.protocol import Protocol
 from sweeps.recording import Recorder, connect, find_study, trial_runs
@@ -230,3 +231,16 @@ def test_results_of_another_study_of_the_same_name_do_not_slip_into_its_record(
         writer.put(results[1])
     with pytest.raises(InputError, match="obtained under this study's rules, or under rules that it extends"):
         Recorder(other, new).open({})
+
+
+def test_a_launch_whose_draws_are_not_those_on_record_is_refused_with_both_versions(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    trial = results[0].trial
+    other = replace(results[0], trial=replace(trial, settings={**trial.settings, "peak_lr": 0.0123}))
+    with launch(study, places, version_scipy="1.0.0") as writer:
+        writer.put(other)  # as drawn by another scipy
+    said = rf"peak_lr of {trial.key} must be 0.0123, .* \(1 recorded draws differ\).* scipy 1.0.0 \(here 1\."
+    with pytest.raises(InputError, match=said), prepared(study, places):
+        pass
+    assert list(runs(study, places)) == [trial.key]
