@@ -255,12 +255,16 @@ class Recorder:
             farewell.join(_STOP_SECONDS)
 
     def _take_leave(self, done: bool) -> None:
+        """Write what is left while the study is still ours: once the lease is released, another launch may begin."""
         if self._trials is None or self._lease is None:
             return
-        with suppress(*TROUBLE):
-            self._lease.release()
+        with suppress(LeaseLostError, *TROUBLE):
+            self._confirm()
             self._client.set_terminated(self.study_run_id, "FINISHED" if done else "KILLED")
             self._trials.tidy()
+        with suppress(LeaseLostError, *TROUBLE):
+            self._confirm()
+            self._lease.release()
 
     def _lost(self) -> None:
         """Deliver no more: the study is another launch's now."""

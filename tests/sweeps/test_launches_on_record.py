@@ -22,6 +22,7 @@ from sweeps.launching import prepared
 from sweeps.places import Places
 from sweeps.protocol import Protocol
 from sweeps.recording import Recorder, connect, find_study, trial_runs
+from sweeps.recording.lease import claim_of
 from sweeps.recording.store import read_artifact
 from sweeps.spec import Study
 from sweeps.trial import TrialResult, job_for, run_to_end
@@ -244,3 +245,35 @@ def test_a_launch_whose_draws_are_not_those_on_record_is_refused_with_both_versi
     with pytest.raises(InputError, match=said), prepared(study, places):
         pass
     assert list(runs(study, places)) == [trial.key]
+
+
+def test_a_launch_that_begins_as_another_ends_is_shown_as_running(study: Study, places: Places) -> None:
+    writer, later = (Recorder(study, places) for _ in range(2))
+    writer.open({})
+    release = writer._lease.release  # type: ignore[union-attr]
+
+    def release_and_be_succeeded() -> None:
+        release()
+        later.open({})
+
+    writer._lease.release = release_and_be_succeeded  # type: ignore[union-attr, method-assign]
+    writer.close(done=False)
+    assert connect(places).get_run(later.study_run_id).info.status == "RUNNING"
+    later.close(done=True)
+    assert connect(places).get_run(later.study_run_id).info.status == "FINISHED"
+
+
+def test_a_lease_is_let_go_even_if_the_study_run_cannot_be_marked_as_ended(
+    study: Study, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Recorder(study, places)
+    writer.open({})
+
+    def refused(*_: object, **__: object) -> None:
+        raise ConnectionError("connection refused")
+
+    monkeypatch.setattr(writer._client, "set_terminated", refused)
+    writer.close(done=True)
+    claim = claim_of(connect(places).get_run(writer.study_run_id))
+    assert claim is not None
+    assert claim.expires == 0
