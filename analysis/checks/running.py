@@ -176,6 +176,6 @@ def _spread(values: pd.Series[Any], launches: pd.Series[Any]) -> str:
     return ", ".join(parts)
 
 
-def _others(values: pd.Series[Any], run_ids: pd.Series[Any]) -> pd.Series[Any]:
+def _others(values: pd.Series[Any], run_ids: pd.Series[Any]) -> list[str]:
     """Return the runs that do not have the value that most have."""
-    return run_ids.loc[values.index[values != values.mode().iloc[0]]]
+    return [str(run_id) for run_id in run_ids.loc[values.index[values != values.mode().iloc[0]]]]
