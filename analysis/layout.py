@@ -41,6 +41,7 @@ OUTCOME = "fairsweep.outcome"  # finished | diverged | failed
 ATTEMPTS = "fairsweep.attempts"  # how often it was started, e.g. "2" after its machine was lost
 HARDWARE = "fairsweep.hardware"  # accelerator or CPU it ran on
 DATA = "fairsweep.data"  # hash of the training data that it used; of a confirm trial also of the test data
+LAUNCH = "fairsweep.launch"  # name of the launch that ran it, see `launch_file`; absent in older records
 
 # Params of a trial: every setting under its own name (peak_lr, weight_decay, milestones ...), lists in JSON, and these
 # mirrors
@@ -104,7 +105,8 @@ LAUNCH_PREFIX = "launch."
 
 # Artifacts of the study run
 ARTIFACT_STUDY = "study.json"  # the validated study file, as hashed
-ARTIFACT_ENVIRONMENT = "environment.json"
+ARTIFACT_ENVIRONMENT = "environment.json"  # of the launch that made the study run
+ARTIFACT_LAUNCHES = "launches"  # folder, see `launch_file`
 ARTIFACT_RULES = "rules"  # folder, see `rules_file`
 ARTIFACT_REPORT = "report"  # folder
 
@@ -112,3 +114,13 @@ ARTIFACT_REPORT = "report"  # folder
 def rules_file(version: int) -> str:
     """Return the artifact that holds a version of the rules, when it came to hold and what it changed."""
     return f"{ARTIFACT_RULES}/{version:03d}.json"
+
+
+def launch_file(name: str) -> str:
+    """Return the artifact that says when, by whom and with which versions a launch ran.
+
+    Args:
+        name: the number of the launch, such as ``2``; of one whose results came from another store, the beginning of
+            the id of the study run there and the number there, such as ``7f3a9c21-2``.
+    """
+    return f"{ARTIFACT_LAUNCHES}/{name.zfill(3)}.json"

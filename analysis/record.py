@@ -59,6 +59,7 @@ TRIAL_COLUMNS = {
     "attempts": "Int64",
     "hardware": "str",
     "data": "str",
+    "launch": "str",
 }
 EVALUATION_COLUMNS = {
     "trial_key": "str",
@@ -103,12 +104,13 @@ class StudyRecord:
             setting. ``rung`` is that of successive halving, missing at the cell's own budget; ``winner`` is the draw
             whose settings a confirm run has; ``attempts`` counts how often a trial was started. Accuracies are
             fractions; ``test`` and ``validation`` belong to the last evaluation and are NaN where there is none. A key
-            that occurs twice is kept twice, earliest run first.
+            that occurs twice is kept twice, earliest run first. ``launch`` names the launch that ran the trial.
         evaluations: One row per evaluation with the columns of ``EVALUATION_COLUMNS``, in order of updates
             within a trial.
         failures: Attempts that ended without a result, by (workload, arm, phase); their trials were run again or are
             missing from ``trials``.
         provenance: Where the record comes from; anything here may differ between two runs of the same study.
+        launches: With what each launch ran, by its name: versions, and the state of the code.
         recorded: Which of ``ALL_PARTS`` the record has. Without ``PLAN`` the numbers of draws and seeds in the
             rules are the largest that were seen. Without ``SEEDS`` the seed indices only count, and runs of
             different arms must not be paired by them.
@@ -122,6 +124,7 @@ class StudyRecord:
     evaluations: pd.DataFrame
     provenance: Mapping[str, str]
     failures: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    launches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     recorded: frozenset[str] = ALL_PARTS
 
     def __post_init__(self) -> None:

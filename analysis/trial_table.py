@@ -85,6 +85,7 @@ def _trial_row(run: RunFacts) -> dict[str, object]:
         "attempts": _number(tags.get(layout.ATTEMPTS)),
         "hardware": tags.get(layout.HARDWARE),
         "data": tags.get(layout.DATA) or None,
+        "launch": tags.get(layout.LAUNCH),
         **settings,
     }
 

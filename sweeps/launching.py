@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -21,8 +21,8 @@ from sweeps.errors import InputError
 from sweeps.extending import Change
 from sweeps.imports import check_networks
 from sweeps.places import Places
-from sweeps.protocol import Outcome, Protocol, Trial, cells
-from sweeps.provenance import environment
+from sweeps.protocol import OtherDraw, Outcome, Protocol, Trial, cells
+from sweeps.provenance import environment, package_versions
 from sweeps.recording import Recorder
 from sweeps.recording.spool import exclusive
 from sweeps.runner import Observer, run_protocol
@@ -35,6 +35,8 @@ PATIENCE_SECONDS = 30.0
 STOP_SECONDS = 10.0
 #: A thread that delivers computes; by default the launching thread would wait 5 ms for the interpreter at every turn.
 _SWITCH_SECONDS = 0.0005
+#: What makes the points of a search.
+_DRAWN_BY = ("fairsweep", "scipy", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,8 @@ def prepared(
         say: told in a line what is being waited for.
 
     Raises:
-        InputError: the data cannot be read, the study is being launched already, or its rules have changed.
+        InputError: the data cannot be read, the study is being launched already, its rules have changed, or its draws
+            would not be the recorded ones.
         ClusterError: the cluster cannot be used.
         TrackerError: MLflow cannot be reached.
     """
@@ -187,6 +190,8 @@ def prepared(
         try:
             outcomes = recorder.outcomes()
             protocol, board = _replayed(study, outcomes)
+            if others := protocol.other_draws():
+                raise InputError(_other_sequence(others, recorder.first_environment()))
             placement = None
             if protocol.has_work():
                 if is_recorded:
@@ -222,6 +227,20 @@ def _replayed(study: Study, outcomes: list[Outcome]) -> tuple[Protocol, Board]:
     protocol.replay()
     board.follow(protocol)
     return protocol, board
+
+
+def _other_sequence(others: tuple[OtherDraw, ...], recorded: Mapping[str, str]) -> str:
+    """Say that the draws on record are not those of this installation, and what to do about it."""
+    first, here = others[0], package_versions()
+    versions = ", ".join(
+        f"{name} {recorded.get(f'version_{name}', 'of an unknown version')} (here {here[name]})" for name in _DRAWN_BY
+    )
+    draws = len({other.key for other in others})
+    return (
+        f"{first.name} of {first.key} must be {first.recorded}, as it is on record; got {first.drawn} "
+        f"({draws} recorded draws differ). The study was begun with {versions}, and this installation draws other "
+        f"points: arms would not share their draws. Launch with the versions on record, or give the study another name."
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ Sampler = Literal["sobol", "random", "tpe"]
 MAX_DIMENSIONS = 64
 #: Points of a Sobol sequence that are made, and kept, at a time.
 _SOBOL_BLOCK = 256
+#: The last of the six digits that are kept depends on the rounding of a machine's logarithm.
+_SAME_TO = 1e-5
 #: Draws of a TPE search that come from the shared Sobol sequence before it models anything.
 TPE_STARTUP_DRAWS = 10
 
@@ -200,6 +202,18 @@ def read_settings(space: Space, recorded: Mapping[str, str]) -> dict[str, Settin
         ValueError: a text is not a value of its dimension.
     """
     return {name: _read(dimension, recorded[name]) for name, dimension in space.dimensions.items()}
+
+
+def reads_as(dimension: Dimension, text: str, value: Setting) -> bool:
+    """Tell whether a text in the record stands for `value`; of fractions, whether to the digits that are kept."""
+    if text == setting_text(value):
+        return True
+    if not isinstance(dimension, Uniform | LogUniform):
+        return False
+    try:
+        return math.isclose(float(text), float(cast(float, value)), rel_tol=_SAME_TO)
+    except ValueError:
+        return False
 
 
 def _read(dimension: Dimension, text: str) -> Setting:

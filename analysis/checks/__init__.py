@@ -23,7 +23,7 @@ from analysis.checks.results import (
     check_spread,
     check_targets,
 )
-from analysis.checks.running import check_data, check_extensions, check_halving, check_hardware
+from analysis.checks.running import check_data, check_extensions, check_halving, check_hardware, check_software
 from analysis.checks.runs import (
     check_copied_arms,
     check_copies,
@@ -86,5 +86,6 @@ def run_checks(
         check_searches(record),
         check_data(record),
         check_hardware(record),
+        check_software(record),
         check_left_out(record),
     )

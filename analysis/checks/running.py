@@ -1,10 +1,13 @@
-"""Check how the study came to be what it is: its rules extended, its draws halved, its data, its machines."""
+"""Check how the study came to be what it is: its rules extended, its draws halved, its data, machines, software."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
 
 from analysis.checks.outcome import Condition, everywhere, in_cell, not_recorded, outcome
 from analysis.record import CONFIRM, RULES, SECONDS, StudyRecord
@@ -42,6 +45,30 @@ HARDWARE = Condition(
     met="In every cell all arms ran on one kind of hardware, so that their training seconds compare.",
     remedy="Do not compare training seconds there; compare updates. Name one kind in resources.accelerator.",
 )
+SOFTWARE = Condition(
+    name="same_software",
+    title="All runs were trained by the same software",
+    severity="warn",
+    met="All launches of the study ran with the same versions and the same code.",
+    remedy="Run the study anew under another name if a result is close: another version may train otherwise. Keep the "
+    "environment of a study (a lock file, an image) until it is complete.",
+)
+# What can change a result, as the record of a launch names it, and how it is said. What another library computes is
+# seen in the hashes of data and of imported files.
+_SOFTWARE = {
+    "python": "Python",
+    "version_torch": "torch",
+    "version_torchvision": "torchvision",
+    "version_numpy": "numpy",
+    "version_scipy": "scipy",
+    "version_optuna": "optuna",
+    "version_fairsweep": "fairsweep",
+    "source_sha256": "source of fairsweep",
+    "git_commit": "commit of your code",
+    "git_dirty": "uncommitted changes of your code",
+}
+_IMPORTED = "import."
+_SHOWN_CHARACTERS = 12
 
 
 def check_extensions(record: StudyRecord) -> CheckRow:
@@ -116,3 +143,39 @@ def check_hardware(record: StudyRecord) -> CheckRow:
 
 def _counts(counts: Counter[str]) -> str:
     return ", ".join(f"{count} on {kind}" for kind, count in sorted(counts.items()))
+
+
+def check_software(record: StudyRecord) -> CheckRow:
+    """Find versions and states of the code that differ between the launches that ran the trials of a study."""
+    runs, launches = record.current_trials(), record.launches
+    known = runs["launch"].isin(list(launches))
+    if not known.any():
+        remedy = "Say in the text with which versions the runs were trained."
+        return not_recorded(SOFTWARE, "with which versions every run was trained", remedy)
+
+    def findings() -> Iterator[Finding]:
+        for fact in dict.fromkeys(fact for facts in launches.values() for fact in facts):
+            if fact in _SOFTWARE or fact.startswith(_IMPORTED):
+                values = runs["launch"].map({name: facts.get(fact) for name, facts in launches.items()}).dropna()
+                if len(set(values)) > 1:
+                    said = _SOFTWARE.get(fact) or fact.removeprefix(_IMPORTED)
+                    yield everywhere(f"{said}: {_spread(values, runs['launch'])}", _others(values, runs["run_id"]))
+        if not known.all():
+            yield everywhere(f"{(~known).sum()} runs do not say with what they were trained", runs["run_id"][~known])
+
+    return outcome(SOFTWARE, findings())
+
+
+def _spread(values: pd.Series[Any], launches: pd.Series[Any]) -> str:
+    """Return how many runs had each value, and in which launches."""
+    parts = []
+    for value, which in launches.loc[values.index].groupby(values, sort=False):
+        names = sorted(which.unique(), key=lambda name: (len(name), name))
+        noun = "launch" if len(names) == 1 else "launches"
+        parts.append(f"{str(value)[:_SHOWN_CHARACTERS]} for {len(which)} runs ({noun} {', '.join(names)})")
+    return ", ".join(parts)
+
+
+def _others(values: pd.Series[Any], run_ids: pd.Series[Any]) -> list[str]:
+    """Return the runs that do not have the value that most have."""
+    return [str(run_id) for run_id in run_ids.loc[values.index[values != values.mode().iloc[0]]]]

@@ -80,6 +80,7 @@ def read_study(
         measured = trials[trials["phase"].isin(list(curve_phases))]
         evaluations = _evaluations(client, experiment.experiment_id, measured, sorted(curves))
         provenance = _provenance(client, shown_uri, experiment, study_run)
+        launches = _launches(client, study_run, trials)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise StudyReadError(
             f"tracking_uri must name a store that answers; got {shown_uri} ({_reason(error)}). Is it running?"
@@ -90,6 +91,7 @@ def read_study(
         trials=trials,
         evaluations=evaluations,
         provenance={**provenance, "unfinished_runs_left_out": str(unfinished)},
+        launches=launches,
         failures=Counter(_spender(run) for run in runs if run.is_trial and run.status == "FAILED"),
     )
 
@@ -206,6 +208,21 @@ def _provenance(client: MlflowClient, tracking_uri: str, experiment: Experiment,
         environment = _read_json(client, study_run, layout.ARTIFACT_ENVIRONMENT)
         facts |= {f"environment.{name}": value for name, value in _flat(environment)}
     return facts
+
+
+def _launches(client: MlflowClient, study_run: RunFacts, trials: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Return with what the launches ran that trials name; studies that began under older versions lack some."""
+    named = {layout.launch_file(name): name for name in trials["launch"].dropna().unique()}
+    if not named or layout.ARTIFACT_LAUNCHES not in _artifacts(client, study_run):
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(client.download_artifacts(study_run.run_id, layout.ARTIFACT_LAUNCHES, folder))
+        files = {f"{layout.ARTIFACT_LAUNCHES}/{file.name}": file for file in path.glob("*.json")}
+        return {
+            name: dict(_flat(json.loads(files[file].read_text(encoding="utf-8"))["environment"]))
+            for file, name in sorted(named.items())
+            if file in files
+        }
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

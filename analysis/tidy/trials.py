@@ -105,6 +105,7 @@ def _typed(columns: Columns, raw: RawTable, *, percent: bool) -> pd.DataFrame:
             "attempts": columns.counts("attempts"),
             "hardware": [text or None for text in columns.texts("hardware")],
             "data": [text or None for text in columns.texts("data")],
+            "launch": [text or None for text in columns.texts("launch")],
         }
     )
     for column, name in columns.prefixed.items():

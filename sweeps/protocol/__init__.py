@@ -5,6 +5,7 @@ from sweeps.protocol.machine import Protocol
 from sweeps.protocol.plan import Planned, planned_trials
 from sweeps.protocol.values import (
     Cell,
+    OtherDraw,
     Outcome,
     OutcomeKind,
     Phase,
@@ -20,6 +21,7 @@ from sweeps.protocol.values import (
 
 __all__ = [
     "Cell",
+    "OtherDraw",
     "Outcome",
     "OutcomeKind",
     "Phase",

@@ -20,7 +20,17 @@ from itertools import zip_longest
 
 from sweeps.protocol.confirming import Contender, wants_more_seeds
 from sweeps.protocol.search import Place, Search
-from sweeps.protocol.values import Cell, Outcome, Trial, cells, confirm_key, confirm_place, confirm_seed, tuned_arms
+from sweeps.protocol.values import (
+    Cell,
+    OtherDraw,
+    Outcome,
+    Trial,
+    cells,
+    confirm_key,
+    confirm_place,
+    confirm_seed,
+    tuned_arms,
+)
 from sweeps.spec import Study
 
 
@@ -86,6 +96,15 @@ class Protocol:
             self._advance(trial)
         elif (place := confirm_place(outcome.key)) is not None:
             self._early.setdefault(place, set()).add(outcome.key)
+
+    def other_draws(self) -> tuple[OtherDraw, ...]:
+        """Return the settings of recorded draws that this installation draws otherwise.
+
+        Trials to come would mix with what ran: an arm would not have the draws of the others, a winner not the settings
+        that won.
+        """
+        searches = (search for cell in self.cells for search in self._searches[cell])
+        return tuple(other for search in searches for other in search.other_draws())
 
     def has_work(self) -> bool:
         """Tell whether any trial can start now; false for a study whose record is complete."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from analysis.halving import promoted, ranked
 from sweeps.protocol.ladder import ladder
-from sweeps.protocol.values import Cell, Outcome, Trial, tune_key, tune_seed
-from sweeps.space import TPE_STARTUP_DRAWS, PastDraw, Setting, draw_settings, read_settings
+from sweeps.protocol.values import Cell, OtherDraw, Outcome, Trial, tune_key, tune_seed
+from sweeps.space import (
+    TPE_STARTUP_DRAWS,
+    PastDraw,
+    Setting,
+    draw_settings,
+    read_settings,
+    reads_as,
+    setting_text,
+)
 from sweeps.spec import Study
 
 
@@ -40,6 +48,7 @@ class Search:
         self.arm = arm
         self.index = index
         self._study = study
+        self._space = study.space(arm)
         self._outcomes = outcomes
         self._rungs = ladder(study.tuning, cell.budget)
         self._handed_out = 0
@@ -87,6 +96,22 @@ class Search:
             self._settings[draw] = {**self._study.arms[self.arm].fixed, **self._drawn(draw)}
         return self._settings[draw]
 
+    def other_draws(self) -> Iterator[OtherDraw]:
+        """Yield the settings of recorded draws that are drawn otherwise here.
+
+        Draws that an adaptive sampler proposed are read from the record, and are never among them.
+        """
+        for draw in range(self._study.tuning.draws):
+            key = self._key(0, draw)
+            known = self._outcomes.get(key)
+            if known is None or not known.recorded or self._has_model(draw):
+                continue
+            settings = self.settings(draw)
+            for name, dimension in self._space.dimensions.items():
+                text = known.recorded.get(name)
+                if text is not None and not reads_as(dimension, text, settings[name]):
+                    yield OtherDraw(key=key, name=name, recorded=text, drawn=setting_text(settings[name]))
+
     def winner(self) -> int | None:
         """Return the draw with the best validation metric at the cell's budget, the first of equals.
 
@@ -109,6 +134,9 @@ class Search:
     def _is_adaptive(self) -> bool:
         return self._study.tuning.sampler == "tpe"
 
+    def _has_model(self, draw: int) -> bool:
+        return self._is_adaptive and draw >= TPE_STARTUP_DRAWS
+
     def _hand_out(self, count: int) -> list[Place]:
         new = range(self._handed_out, self._handed_out + count)
         self._handed_out = new.stop
@@ -129,8 +157,7 @@ class Search:
         return tune_key(self.cell, self.arm, self.index, draw, self._rungs[rung].number)
 
     def _drawn(self, draw: int) -> Mapping[str, Setting]:
-        study, space = self._study, self._study.space(self.arm)
-        has_model = self._is_adaptive and draw >= TPE_STARTUP_DRAWS
+        study, space, has_model = self._study, self._space, self._has_model(draw)
         known = self._outcomes.get(self._key(0, draw))
         if has_model and known is not None and known.recorded:
             return read_settings(space, known.recorded)

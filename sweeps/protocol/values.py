@@ -73,8 +73,8 @@ class Outcome:
         validation: final validation metric of a finished trial, else None.
         test: final test metric of a finished confirm trial, else None; it decides nothing but whether a cell whose
             seeds are added until it is decided needs more of them.
-        recorded: settings of an earlier launch's trial as they were recorded, by name, where an adaptive sampler drew
-            them: the record says what ran, whatever the sampler installed today would propose.
+        recorded: settings of an earlier launch's trial as they were recorded, by name. Where an adaptive sampler drew
+            them they are taken from here: the record says what ran, whatever the sampler installed today would propose.
     """
 
     key: str
@@ -82,6 +82,23 @@ class Outcome:
     validation: float | None = None
     test: float | None = None
     recorded: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherDraw:
+    """A setting of a recorded draw that this installation would draw otherwise.
+
+    Args:
+        key: the trial's key.
+        name: of the setting.
+        recorded: its value as it was recorded.
+        drawn: its value as it is drawn here.
+    """
+
+    key: str
+    name: str
+    recorded: str
+    drawn: str
 
 
 def tune_key(cell: Cell, arm: str, search: int, draw: int, rung: int | None = None) -> str:

@@ -168,13 +168,16 @@ class Lease:
         self._thread = threading.Thread(target=self._keep, name="fairsweep-lease", daemon=True)
         self.lost = ""
 
-    def take(self, announce: Callable[[str], None]) -> None:
+    def take(self, announce: Callable[[str], None]) -> Claim:
         """Take the lease, and keep it until `release`.
 
         Where a holder on another machine has gone without a word, it waits for a moment, and says so.
 
         Args:
             announce: shows a line to the user.
+
+        Returns:
+            What this launch says of itself.
 
         Raises:
             LeaseHeldError: another launch holds it.
@@ -201,6 +204,7 @@ class Lease:
         self._write(claim)
         self._refuse_if_succeeded()
         self._thread.start()
+        return claim
 
     def release(self) -> None:
         """Let go of the lease, if it is still ours.

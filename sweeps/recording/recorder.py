@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,7 +21,8 @@ from sweeps.extending import Change
 from sweeps.places import Places, is_served
 from sweeps.protocol import Outcome, cells, planned_trials
 from sweeps.recording.delivery import Delivery
-from sweeps.recording.lease import PACE, Lease, LeaseLostError, Pace
+from sweeps.recording.launches import Origin, facts_of, marked, origins_of, tagged
+from sweeps.recording.lease import PACE, Claim, Lease, LeaseLostError, Pace
 from sweeps.recording.record import outcome_of_record, record_of
 from sweeps.recording.spool import Spool
 from sweeps.recording.store import (
@@ -32,10 +33,11 @@ from sweeps.recording.store import (
     find_experiment,
     find_study,
     outcome_of,
+    read_artifact,
     study_run,
     trial_runs,
 )
-from sweeps.recording.study_run import Ended, StudyRun, ended_of, open_study_run
+from sweeps.recording.study_run import StudyRun, ended_of, open_study_run
 from sweeps.recording.trial_runs import TrialRuns
 from sweeps.spec import Study
 from sweeps.trial import TrialResult
@@ -72,6 +74,7 @@ class Recorder:
         self._trials: TrialRuns | None = None
         self._delivery: Delivery | None = None
         self._opened: StudyRun | None = None
+        self._origin: Origin | None = None
         #: How the study extends the rules it was recorded under before.
         self.extension: tuple[Change, ...] = ()
 
@@ -97,9 +100,9 @@ class Recorder:
         try:
             opened = open_study_run(self._client, self._study, self._places, environment)
             self._lease = Lease(self._client, opened.run_id, self._study.study, self._lost, self._pace)
-            self._lease.take(self._announce)
+            claim = self._lease.take(self._announce)
             try:
-                self._begin(opened)
+                self._begin(opened, claim)
             except BaseException:
                 with suppress(*TROUBLE):
                     self._lease.release()
@@ -107,9 +110,11 @@ class Recorder:
         except TROUBLE as error:
             raise self._tracker_error(error) from error
 
-    def _begin(self, opened: StudyRun) -> None:
+    def _begin(self, opened: StudyRun, claim: Claim) -> None:
         self._recorded = trial_runs(self._client, opened.experiment_id)
-        self.extension = opened.settle_rules(self._ended())
+        waiting = list(self._spool.pending())
+        self.extension = opened.settle_rules(ended_of(self._recorded, waiting), self._spool)
+        self._leave_trace(opened, claim, origins_of(waiting))
         self._client.update_run(opened.run_id, status="RUNNING")
         for view in views_of(self._study):
             if opened.experiment.tags.get(view.tag) != view.tag_value:
@@ -122,10 +127,24 @@ class Recorder:
         self._opened = opened
         self._delivery.start()
 
+    def _leave_trace(self, opened: StudyRun, claim: Claim, origins: Collection[Origin | None]) -> None:
+        """Record what this launch runs with, and what those of another store ran with whose results wait here."""
+        rules = self._study.protocol_hash()
+        own = Origin(study_run=opened.run_id, number=claim.number, rules=rules)
+        facts = facts_of(claim, rules, opened.environment)
+        self._spool.forget_launches(but={own.name, *(origin.name for origin in origins if origin)})
+        self._spool.keep_launch(own.name, {**facts, "study": self._study.recorded()})
+        self._client.log_dict(opened.run_id, facts, layout.launch_file(own.name_in(opened.run_id)))
+        kept = self._spool.launches()
+        for origin in origins:
+            if origin and origin.study_run != opened.run_id and origin.name in kept:
+                self._client.log_dict(opened.run_id, kept[origin.name], layout.launch_file(origin.name))
+        self._origin = own
+
     def _deliver(self, record: Mapping[str, Any]) -> None:
         if self._trials is not None:
             self._confirm()
-            self._trials.write(record)
+            self._trials.write(tagged(record, self.study_run_id))
 
     def _confirm(self) -> None:
         if self._lease is not None:
@@ -141,9 +160,6 @@ class Recorder:
         """Return the id of the study run; empty before `open`."""
         return self._opened.run_id if self._opened else ""
 
-    def _ended(self) -> Ended:
-        return ended_of(self._recorded, list(self._spool.pending()))
-
     def outcomes(self) -> list[Outcome]:
         """Return how the trials of earlier launches ended, delivered or still in the spool; failed ones left out."""
         outcomes = {}
@@ -154,6 +170,12 @@ class Recorder:
             if run.status == "FINISHED":
                 outcomes[run.tags[layout.TRIAL_KEY]] = outcome_of(run)
         return list(outcomes.values())
+
+    def first_environment(self) -> Mapping[str, str]:
+        """Return the environment of the first launch; nothing if it cannot be read."""
+        with suppress(*TROUBLE):
+            return read_artifact(self._client, self.study_run_id, layout.ARTIFACT_ENVIRONMENT)
+        return {}
 
     def hardware(self) -> dict[str, set[str]]:
         """Return on what the recorded trials of each cell ran, by the cell's slug."""
@@ -169,7 +191,8 @@ class Recorder:
         Raises:
             SpoolError: the disk is full to the last, or not writable.
         """
-        path = self._spool.put(record_of(result))
+        record = record_of(result)
+        path = self._spool.put(marked(record, self._origin) if self._origin else record)
         if self._delivery is not None:
             self._delivery.add(path)
 
@@ -232,12 +255,16 @@ class Recorder:
             farewell.join(_STOP_SECONDS)
 
     def _take_leave(self, done: bool) -> None:
+        """Write what is left while the study is still ours: once the lease is released, another launch may begin."""
         if self._trials is None or self._lease is None:
             return
-        with suppress(*TROUBLE):
-            self._lease.release()
+        with suppress(LeaseLostError, *TROUBLE):
+            self._confirm()
             self._client.set_terminated(self.study_run_id, "FINISHED" if done else "KILLED")
             self._trials.tidy()
+        with suppress(LeaseLostError, *TROUBLE):
+            self._confirm()
+            self._lease.release()
 
     def _lost(self) -> None:
         """Deliver no more: the study is another launch's now."""

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sweeps.errors import FairsweepError, InputError
 #: Held back on the disk for the results of the trials in flight when it runs full.
 RESERVE_BYTES = 4 * 2**20
 _RESERVE = "reserve.bin"
+_LAUNCHES = "launches"
 
 
 class SpoolError(FairsweepError):
@@ -118,6 +119,35 @@ class Spool:
             except ValueError:
                 path.replace(path.with_suffix(".unreadable"))
                 self.remove(path)
+
+    def keep_launch(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Keep what is known of a launch as long as its records may wait.
+
+        Raises:
+            SpoolError: the disk is full, or not writable.
+        """
+        path = self.folder / _LAUNCHES / f"{name}.json"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            _write_synced(path, json.dumps(facts).encode())
+        except OSError as error:
+            raise SpoolError(
+                f"{path} cannot be written: {error.strerror}. Free some space and launch again."
+            ) from error
+
+    def launches(self) -> dict[str, dict[str, Any]]:
+        """Return what is known of the launches whose records may wait, by name; what the disk has damaged is not."""
+        found = {}
+        for path in sorted((self.folder / _LAUNCHES).glob("*.json")):
+            with suppress(ValueError):
+                found[path.stem] = json.loads(path.read_bytes())
+        return found
+
+    def forget_launches(self, *, but: Collection[str]) -> None:
+        """Remove what is known of launches, save some."""
+        for path in (self.folder / _LAUNCHES).glob("*.json"):
+            if path.stem not in but:
+                path.unlink(missing_ok=True)
 
     def __len__(self) -> int:
         with self._lock:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -22,7 +23,16 @@ from analysis.trial_table import RunFacts
 from sweeps import extending
 from sweeps.errors import InputError
 from sweeps.places import Places
-from sweeps.recording.store import TROUBLE, find_experiment, recorded_rules, rules_version, study_run
+from sweeps.recording.launches import origins_of
+from sweeps.recording.spool import Spool
+from sweeps.recording.store import (
+    TROUBLE,
+    find_experiment,
+    read_artifact,
+    recorded_rules,
+    rules_version,
+    study_run,
+)
 from sweeps.spec import Study
 
 #: For how long the study run of an experiment that another launch has just made is waited for.
@@ -36,12 +46,15 @@ class Ended:
     Args:
         trials: trials with a result, recorded or in the spool.
         confirm_trials: those of them that read the test split.
-        any_run: whether any trial has begun under the rules on record.
+        any_run: whether MLflow has a run of any trial: it has begun under the rules on record.
+        waiting_rules: hashes of the rules under which the results in the spool were obtained; None for one that an
+            earlier version put there, which does not say.
     """
 
     trials: int = 0
     confirm_trials: int = 0
     any_run: bool = False
+    waiting_rules: frozenset[str | None] = frozenset()
 
 
 def ended_of(runs: Sequence[RunFacts], spooled: Sequence[Mapping[str, Any]]) -> Ended:
@@ -58,7 +71,8 @@ def ended_of(runs: Sequence[RunFacts], spooled: Sequence[Mapping[str, Any]]) -> 
     return Ended(
         trials=len(phases),
         confirm_trials=sum(phase == "confirm" for phase in phases.values()),
-        any_run=bool(runs or spooled),
+        any_run=bool(runs),
+        waiting_rules=frozenset(origin.rules if origin else None for origin in origins_of(spooled)),
     )
 
 
@@ -95,21 +109,32 @@ class StudyRun:
         """Return the version of the rules on record; 0 where none was written to its end."""
         return rules_version(self.run)
 
-    def settle_rules(self, ended: Ended) -> tuple[extending.Change, ...]:
+    def settle_rules(self, ended: Ended, spool: Spool) -> tuple[extending.Change, ...]:
         """Make the study's rules those of the record, and return how they extend the ones before.
 
-        What is no rule, such as resources and data folders, is kept as this launch has it, so that the study can be
-        launched again by its name.
+        A store that is new, or older than the results that wait for it, gets the rules with them. What is no rule, such
+        as resources and data folders, is kept as this launch has it, so that the study can be launched again by its
+        name.
+
+        Args:
+            ended: what had ended before.
+            spool: where results wait.
 
         Raises:
-            InputError: trials have run under rules that this study does not just extend.
+            InputError: trials have run under rules that this study does not just extend, or that nobody knows.
         """
         found: tuple[extending.Change, ...] = ()
+        others = ended.waiting_rules - {self.study.protocol_hash()}
+        kept = self._extended_rules(spool) if others else {}
+        if others and not others <= self._known_rules() | kept.keys():
+            raise InputError(_strangers(spool.folder))
         if self._holds and self.version:
             with suppress(*TROUBLE):  # where files cannot be written now, those before stand
                 self.client.log_dict(self.run_id, self.study.recorded(), layout.ARTIFACT_STUDY)
             return found
-        if not ended.any_run:
+        if others and not self.version:  # those that held first come with their results
+            self._write_rules(1, Ended(), found, next(rules for key, rules in kept.items() if key in others))
+        if not (ended.any_run or others):
             self._write_rules(max(self.version, 1), ended, found, self.study.recorded())
         else:
             before = recorded_rules(self.client, self.run)
@@ -127,6 +152,25 @@ class StudyRun:
     def _holds(self) -> bool:
         return self.experiment.tags.get(layout.EXPERIMENT_PROTOCOL_HASH) == self.study.protocol_hash()
 
+    def _known_rules(self) -> set[str | None]:
+        """Return the hashes of all rules that have held; of results that do not say, any rules that were recorded."""
+        if not self.version:
+            return set()
+        history = json.loads(self.run.data.tags.get(layout.RULES_HISTORY, "[]"))
+        said = {entry["version"]: entry.get("protocol_hash") for entry in history}
+        for version in (version for version, rules in said.items() if rules is None):  # recorded by an earlier version
+            rules = read_artifact(self.client, self.run_id, layout.rules_file(version))["study"]
+            said[version] = Study.from_recorded(rules).protocol_hash()
+        return {None, self.experiment.tags.get(layout.EXPERIMENT_PROTOCOL_HASH), *said.values()}
+
+    def _extended_rules(self, spool: Spool) -> dict[str | None, dict[str, Any]]:
+        """Return the rules of results that wait which this study just extends, by their hashes, the oldest first."""
+        kept = sorted(spool.launches().values(), key=lambda facts: facts["time"])
+        rules = {facts["protocol_hash"]: facts["study"] for facts in kept}
+        return {
+            key: was for key, was in rules.items() if extending.extends(extending.changes(was, self.study.recorded()))
+        }
+
     def _write_rules(
         self, version: int, ended: Ended, found: Sequence[extending.Change], rules: Mapping[str, Any]
     ) -> None:
@@ -136,6 +180,7 @@ class StudyRun:
             "time": time.time(),
             "trials": ended.trials,
             "confirm_trials": ended.confirm_trials,
+            "protocol_hash": Study.from_recorded(rules).protocol_hash(),
         }
         history = [e for e in json.loads(self.run.data.tags.get(layout.RULES_HISTORY, "[]")) if e["version"] < version]
         changed = [{"field": c.field, "was": c.was, "is": c.now} for c in found]
@@ -145,6 +190,14 @@ class StudyRun:
         self.client.set_tag(self.run_id, layout.RULES_HISTORY, json.dumps([*history, entry]))
         self.client.set_tag(self.run_id, layout.RULES_VERSION, str(version))
         self.run = self.client.get_run(self.run_id)
+
+
+def _strangers(spool: Path) -> str:
+    return (
+        f"{spool} must hold results that were obtained under this study's rules, or under rules that it extends; got "
+        "results under others. Launch the study as it was then (it may be extended afterwards), in the store that it "
+        "was recorded in; or move the folder away if they are not wanted: their trials run again."
+    )
 
 
 def open_study_run(client: MlflowClient, study: Study, places: Places, environment: Mapping[str, str]) -> StudyRun:

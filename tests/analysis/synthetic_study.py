@@ -92,6 +92,7 @@ def synthetic_record(
         trials=typed(trials, TRIAL_COLUMNS),
         evaluations=typed(evaluations, EVALUATION_COLUMNS),
         provenance={"tracking_uri": "nowhere"},
+        launches={"1": {"python": "3.11", "version_torch": "2.11.0"}},
     )
 
 
@@ -151,6 +152,7 @@ def _trial(place: Place, suffix: str, **values: Any) -> dict[str, Any]:
         "train_seconds": 0.01 * total,
         "attempts": 1,
         "hardware": "H200",
+        "launch": "1",
         "data": "11d1a1ab8fed3c04 52be2f29de1c38b5" if values["phase"] == "confirm" else "11d1a1ab8fed3c04",
         **values,
     }
@@ -217,6 +219,11 @@ def store(record: StudyRecord, study: Mapping[str, Any], tracking_uri: str, arti
             path = Path(folder, name)
             path.write_text(json.dumps(content))
             client.log_artifact(parent.info.run_id, str(path))
+        for name, environment in record.launches.items():
+            path = Path(folder, layout.launch_file(name))
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps({"environment": environment}))
+            client.log_artifact(parent.info.run_id, str(path), layout.ARTIFACT_LAUNCHES)
     curves = {key: rows.to_dict("records") for key, rows in record.evaluations.groupby("trial_key")}
     rows = record.trials.to_dict("records")
     for start_time, trial in enumerate(sorted(rows, key=lambda row: row["trial_key"][::-1]), start=2):
@@ -262,6 +269,7 @@ def _tags(trial: Mapping[str, Any]) -> dict[str, str]:
         layout.OUTCOME: "outcome",
         layout.ATTEMPTS: "attempts",
         layout.HARDWARE: "hardware",
+        layout.LAUNCH: "launch",
         layout.DATA: "data",
     }
     present = {tag: str(trial[name]) for tag, name in names.items() if not pd.isna(trial[name])}

@@ -271,3 +271,25 @@ def test_too_many_comparisons_for_the_seeds_of_a_sequential_study_are_a_warning(
     confirm = record.rules.confirm.model_copy(update={"max_seeds": 5})
     record = dataclasses.replace(record, rules=record.rules.model_copy(update={"confirm": confirm}))
     assert "nothing is decided before 6 seeds" in checks(record)["enough_seeds"].evidence
+
+
+def test_runs_of_launches_with_other_versions_are_a_warning_that_withholds_nothing():
+    record = changed(small(), lambda t: at(2, "one_cycle")(t) & (t["seed_index"] > 3), launch="2")
+    ran_with = {"python": "3.11", "version_torch": "2.11.0", "import.my_nets:small": "0123456789abcdef"}
+    assert (
+        checks(dataclasses.replace(record, launches={"1": ran_with, "2": ran_with}))["same_software"].status == "pass"
+    )
+    other = {"1": ran_with, "2": {**ran_with, "version_torch": "2.12.0", "import.my_nets:small": "fedcba9876543210"}}
+    record = dataclasses.replace(record, launches=other)
+    row = checks(record)["same_software"]
+    assert row.status == "warn"
+    assert row.evidence == (
+        "torch: 2.11.0 for 54 runs (launch 1), 2.12.0 for 2 runs (launch 2); "
+        "my_nets:small: 0123456789ab for 54 runs (launch 1), fedcba987654 for 2 runs (launch 2)"
+    )
+    assert {row.withheld for row in comparisons(record)} == {False}
+
+
+def test_versions_that_were_not_recorded_are_a_warning():
+    row = checks(dataclasses.replace(small(), launches={}))["same_software"]
+    assert (row.status, row.evidence) == ("warn", "not recorded: with which versions every run was trained")

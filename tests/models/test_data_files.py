@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -307,9 +308,21 @@ def test_cifar10_is_read_from_its_batches_and_a_damaged_one_is_noticed(
     assert train.y.tolist() == [3, 4, 3, 4]
     assert np.array_equal(train.x.numpy(), images[:4].reshape(4, 3, 32, 32))
     assert loaded("cifar10", tmp_path, "test").y.tolist() == [0, 9]
-    (folder / "data_batch_2").write_bytes(b"damaged")
-    with pytest.raises(DataError, match="and the files are damaged"):
-        load_train("cifar10", tmp_path)
+    for other in (b"damaged", pickle.dumps(_Code(tmp_path / "was-run"))):
+        (folder / "data_batch_2").write_bytes(other)
+        with pytest.raises(DataError, match="and the files are damaged"):
+            load_train("cifar10", tmp_path)
+    assert not (tmp_path / "was-run").exists()  # a pickle that is not the published one is not even read
+
+
+@dataclass
+class _Code:
+    """Leaves a file behind where its pickle is read."""
+
+    trace: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.trace,)
 
 
 def test_imagenet_is_listed_and_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

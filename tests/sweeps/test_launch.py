@@ -29,7 +29,7 @@ def tables(home: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the results without what depends on time or ids."""
     record = read_study(uri(home), "tiny", curve_phases=("tune", "confirm"))
     return tuple(
-        table.drop(columns=["run_id", "train_seconds"]).reset_index(drop=True)
+        table.drop(columns=["run_id", "train_seconds", "launch"]).reset_index(drop=True)
         for table in (record.trials, record.evaluations)
     )
 

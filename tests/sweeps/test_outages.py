@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import json
 import threading
 import time
 from collections import Counter
@@ -233,7 +234,6 @@ def test_a_server_that_never_answers_holds_up_the_end_of_a_launch_for_seconds_on
     assert writer.waiting == len(results)
 
     proxy.mode = "fine"  # the next launch delivers first, on another machine or later
-    (tmp_path / "lease").touch()
     client = connect(places)
     client.set_tag(writer.study_run_id, layout.LEASE, _let_go(client.get_run(writer.study_run_id).data.tags))
     later = opened(study, places)
@@ -246,8 +246,6 @@ def test_a_server_that_never_answers_holds_up_the_end_of_a_launch_for_seconds_on
 
 def _let_go(tags: dict[str, str]) -> str:
     """Return the claim on record as if its process had ended: it is this one, which goes on."""
-    import json
-
     return json.dumps({**json.loads(tags[layout.LEASE]), "expires": 0})
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -235,6 +236,39 @@ def test_what_is_recorded_of_an_adaptive_search_holds_whatever_the_sampler_would
     confirm = next(t for t in run_all(again) if (t.cell, t.arm, t.phase) == (cell, "cosine", "confirm"))
     assert (confirm.winner, confirm.settings["peak_lr"]) == (10, 0.123)
     assert confirm.settings["momentum"] == ran[10].settings["momentum"]
+
+
+def resumed(study: Study, edit: Callable[[Trial, dict[str, str]], dict[str, str]]) -> Protocol:
+    """Return a protocol that reads back a whole study whose recorded settings are edited."""
+    again = Protocol(study)
+    for trial in run_all(Protocol(study)):
+        texts = {name: setting_text(value) for name, value in trial.settings.items()}
+        again.record(Outcome(key=trial.key, kind="finished", validation=score(trial), recorded=edit(trial, texts)))
+    again.replay()
+    return again
+
+
+@pytest.mark.parametrize("sampler", ["sobol", "random", "tpe"])
+def test_draws_on_record_that_another_installation_made_are_found(sampler: str) -> None:
+    study = tiny_study(tuning={"draws": 12, "sampler": sampler})
+    assert resumed(study, lambda _, texts: texts).other_draws() == ()
+
+    def otherwise(trial: Trial, texts: dict[str, str]) -> dict[str, str]:
+        is_it = (trial.phase, trial.arm, trial.index) == ("tune", "cosine", 3)
+        return {**texts, "peak_lr": "0.123"} if is_it else texts
+
+    others = resumed(study, otherwise).other_draws()
+    edited = {(tune_key(cell, "cosine", 0, 3), "peak_lr", "0.123") for cell in cells(study)}
+    assert {(other.key, other.name, other.recorded) for other in others} == edited
+    drawn = {trial.key: str(trial.settings["peak_lr"]) for trial in run_all(Protocol(study))}
+    assert all(other.drawn == drawn[other.key] for other in others)
+
+
+def test_the_last_digit_of_a_recorded_fraction_may_come_from_another_machines_logarithm() -> None:
+    def rounded(_: Trial, texts: dict[str, str]) -> dict[str, str]:
+        return {**texts, "peak_lr": str(float(texts["peak_lr"]) * (1 + 2e-6))}
+
+    assert resumed(tiny_study(), rounded).other_draws() == ()
 
 
 def test_draws_added_later_continue_the_sequence_and_only_a_new_winner_is_confirmed_anew() -> None:

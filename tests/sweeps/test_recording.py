@@ -3,7 +3,6 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,6 @@ from sweeps.recording import (
     trial_runs,
 )
 from sweeps.recording.record import record_of
-from sweeps.recording.spool import Spool
 from sweeps.recording.store import read_artifact
 from sweeps.spec import Study
 from sweeps.trial import TrialResult, failed_result, job_for, run_to_end
@@ -122,6 +120,7 @@ def test_a_run_that_a_killed_process_began_is_completed_not_doubled(
     client = connect(places)
     half = client.create_run(
         writer.experiment_id,
+        start_time=record_of(results[0])["start_ms"],
         tags={layout.ROLE: layout.ROLE_TRIAL, layout.TRIAL_KEY: results[0].trial.key, layout.OUTCOME: "finished"},
     )
     again = recorder(study, places)
@@ -132,6 +131,7 @@ def test_a_run_that_a_killed_process_began_is_completed_not_doubled(
     [run] = runs(study, places)
     assert run.run_id == half.info.run_id
     assert run.status == "FINISHED"
+    assert run.tags[layout.ATTEMPTS] == "1"
 
 
 def test_a_failed_trial_is_shown_and_its_second_attempt_counts(
@@ -396,20 +396,3 @@ def test_a_study_of_another_version_is_not_gone_on_with(study: Study, places: Pl
     client.set_experiment_tag(find_study(client, study.study).experiment_id, layout.EXPERIMENT_LAYOUT, "1")
     with pytest.raises(InputError, match=r"another version of fairsweep \(layout 1, this one writes"):
         Recorder(study, places).open({})
-
-
-def test_putting_a_result_of_100_evaluations_takes_the_launching_process_milliseconds(tmp_path: Path) -> None:
-    study = tiny_study(recording={"evaluations": 100})
-    trial = Protocol(study).next_trial()
-    assert trial is not None
-    result = made_up(study, trial)
-    result = replace(result, curve=result.curve * 100)
-    spool = Spool(tmp_path)
-    times = []
-    for _ in range(30):
-        started = time.perf_counter()
-        record = record_of(result)
-        spool.put(record)
-        times.append(time.perf_counter() - started)
-    assert len(record["metrics"]) > 500
-    assert sorted(times)[15] < 0.05  # measured: 2 ms; a machine that runs other tests is slower

@@ -178,7 +178,7 @@ def calls(tree: ast.Module) -> Iterator[tuple[str, dict[str, ast.expr]]]:
 
 
 def test_what_is_loaded_is_data_and_not_code() -> None:
-    """The one pickle that is read is written by this process, into its own scratch folder; the one exec is empty."""
+    """The one pickle that we read is written by this process, into its own scratch folder; the one exec is empty."""
     found = []
     for path, tree in sources():
         for name, keywords in calls(tree):
