@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,33 @@ from sweeps.protocol import Protocol, Trial
 from sweeps.spec import Study
 from sweeps.trial import job_for, run_to_end
 from sweeps.yaml_reader import read_yaml
+from tests.models.images import make_folder
 from tests.sweeps.playing import run_all
 
 HEADER_PARTS = ["Question", "Cost", "Source", "Differs"]
 PER_CLASS = 4
 BATCH = 4
-#: Channels, side and classes of the random images in place of a data set. Those of ImageNet are 224 pixels wide.
-IN_PLACE_OF = {"cifar10": (3, 32, 10), "cifar100": (3, 32, 100), "imagenet": (3, 32, 10), "mnist": (1, 28, 10)}
+#: Channels, side and classes of the random images in place of a data set.
+IN_PLACE_OF = {"cifar10": (3, 32, 10), "cifar100": (3, 32, 100), "mnist": (1, 28, 10)}
+#: A largest rate at which three updates on random images diverge only where something is broken.
+TAME_RATE = 1e-3
+#: ImageNet itself, but with few and small images.
+SMALL_IMAGENET = {"NUM_CLASSES": 2, "NUM_TRAIN": 16, "NUM_TEST": 2}
+IMAGENET_SIDE = 32
 
 PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
 
 each_study = pytest.mark.parametrize("name", shipped_studies())
-each_for_gpus = pytest.mark.parametrize("name", [n for n in shipped_studies() if n not in {"digits", "quickstart"}])
+FOR_CPUS = ("digits", "quickstart")
+each_for_gpus = pytest.mark.parametrize("name", [name for name in shipped_studies() if name not in FOR_CPUS])
+
+
+@pytest.fixture
+def small_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with images in files that is all of ImageNet for now."""
+    for name, number in SMALL_IMAGENET.items():
+        monkeypatch.setattr(sys.modules["models.data.imagenet"], name, number)
+    return make_folder(tmp_path, {"train/n01": 8, "train/n02": 8, "val/n01": 1, "val/n02": 1}, size=(48, 40))
 
 
 def random_images(root: Path | None, *, channels: int, side: int, classes: int) -> Dataset:
@@ -76,8 +93,13 @@ def assumed_gpu_hours(study: Study) -> float:
     return seconds / 3600
 
 
-def shrunken(name: str) -> Study:
-    """Return a study with its arms, networks and engine, but random data, small batches and 3 updates."""
+def shrunken(name: str, imagenet: Path) -> Study:
+    """Return a study with its arms, networks and engine, but random data, small batches and 3 updates.
+
+    Args:
+        name: of the study.
+        imagenet: folder with the files of an ImageNet.
+    """
     path = shipped_studies()[name]
     data: dict[str, Any] = read_yaml(path.read_text(encoding="utf-8"), str(path)).data
     small: dict[str, Any] = {
@@ -86,12 +108,12 @@ def shrunken(name: str) -> Study:
         "confirm": {"seeds": 2},
         "recording": {"evaluations": 1},
         "resources": {},
-        "workloads": [with_random_images(workload) for workload in data["workloads"]],
+        "workloads": [with_random_images(workload, imagenet) for workload in data["workloads"]],
     }
     return validate_study({**data, **small}, name)
 
 
-def with_random_images(workload: dict[str, Any]) -> dict[str, Any]:
+def with_random_images(workload: dict[str, Any], imagenet: Path) -> dict[str, Any]:
     small = {**workload, "batch_size": BATCH, "validation_frac": 0.25}
     if "ghost_batch_size" in workload.get("network_settings", {}):
         small["network_settings"] = {**workload["network_settings"], "ghost_batch_size": BATCH // 2}
@@ -99,21 +121,22 @@ def with_random_images(workload: dict[str, Any]) -> dict[str, Any]:
         small["train_samples"] = (PER_CLASS - 1) * 10
     if workload["dataset"] in IN_PLACE_OF:
         channels, side, classes = IN_PLACE_OF[workload["dataset"]]
-        if workload.get("precision") == "fp16":
-            side = 8  # since few CPUs compute in fp16, one such update would take as long as a whole study
+        if workload["network"] != "lenet" and workload.get("precision", "fp32") != "fp32":
+            side = 8  # since few CPUs compute in half precision, a whole image takes them ten times as long
         settings = {"channels": channels, "side": side, "classes": classes}
         small |= {"dataset": f"{__name__}:random_images", "dataset_settings": settings}
-    if "augmentation" in workload:  # what streamed images have is not for images in memory
-        small["augmentation"] = {k: v for k, v in workload["augmentation"].items() if k != "random_resized_crop"}
+    if workload["dataset"] == "imagenet":
+        small |= {"data_root": str(imagenet), "dataset_settings": {"image_size": IMAGENET_SIDE}}
     return small
 
 
 def a_trial_of_each(study: Study) -> Iterator[Trial]:
-    """Yield trials of the confirm phase so that every arm is there, and every workload."""
+    """Yield trials of the confirm phase so that every arm is there, and every workload; at a rate that none minds."""
     confirmed = {(t.arm, t.cell.workload): t for t in run_all(Protocol(study)) if t.phase == "confirm"}
     arms, workloads = list(study.arms), [workload.name for workload in study.workloads]
     for i in range(max(len(arms), len(workloads))):
-        yield confirmed[arms[i % len(arms)], workloads[i % len(workloads)]]
+        trial = confirmed[arms[i % len(arms)], workloads[i % len(workloads)]]
+        yield replace(trial, settings={**trial.settings, "peak_lr": TAME_RATE})
 
 
 @each_study
@@ -174,12 +197,32 @@ def test_a_study_is_planned_where_its_data_is_not(
     assert "note: launch would refuse this for now: workloads[0] " in printed.err
 
 
+@pytest.mark.parametrize("name", FOR_CPUS)
+def test_a_study_for_cpus_is_planned_and_its_length_measured(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FAIRSWEEP_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "80")
+    for variable in ("FAIRSWEEP_DATA", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(variable, raising=False)
+    launch.plan(name)
+    printed = capsys.readouterr()
+    assert f"{number_before('trainings', header(name)['Cost'])} trials, " in printed.out
+    assert re.search(r"About \S+ \S+ of training left", printed.out)
+    assert "note:" not in printed.err
+
+
 @each_study
-def test_every_arm_and_every_workload_of_a_shipped_study_trains(name: str) -> None:
-    study = shrunken(name)
+def test_every_arm_and_every_workload_of_a_shipped_study_trains(name: str, small_imagenet: Path) -> None:
+    study = shrunken(name, small_imagenet)
     for trial in a_trial_of_each(study):
         result = run_to_end(job_for(study, trial))
-        assert result.kind != "failed", f"{trial.key}: {result.error}"
+        assert result.kind == "finished", f"{trial.key}: {result.error or result.curve[-1]}"
         assert result.total_updates == 3
-        if result.kind == "finished":
-            assert result.outcome.test is not None
+        assert result.outcome.test is not None
+
+
+def test_the_images_of_imagenet_stay_in_their_files_and_are_cut_at_random(small_imagenet: Path) -> None:
+    (workload,) = shrunken("imagenet-resnet50", small_imagenet).workloads
+    assert workload.data.streamed
+    assert workload.augmentation.random_resized_crop
