@@ -127,6 +127,28 @@ def test_every_momentum_of_batch_norm_is_compiled_however_many_there_are(
     forward._compiled.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("parts", "mode"), [({}, "reduce-overhead"), ({"micro_batch": 25}, None)], ids=["whole", "in parts"]
+)
+def test_a_gpu_records_graphs_unless_gradients_of_parts_would_overwrite_each_other(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], mode: str | None
+) -> None:
+    """What torch is asked for, without a GPU; batches of 25 and parts of 25 are compiled apart."""
+    modes: list[str | None] = []
+
+    def note(function: Callable[..., Any], *, mode: str | None = None, **_: Any) -> Callable[..., Any]:
+        modes.append(mode)
+        return function
+
+    forward._compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", note)
+    gpu = torch.device("cuda")
+    for options in ({"batch_size": 25}, {"batch_size": 50} | parts):
+        forward.training_forward(make_training(compile=True, **options).workload, None, gpu)
+    assert modes == ["reduce-overhead", mode]
+    forward._compiled.cache_clear()
+
+
 # Randomness
 
 
