@@ -6,13 +6,12 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Examples, ImageFiles, Statistics, checksum, data_root, load_test, load_train
+from models.data import Examples, ImageFiles, Loaded, Statistics, data_root, load_part
 from models.data.checking import check_classes_left, check_promises, check_spread, check_statistics
 from models.data.images import decoded
 from models.data.split import Indices, balanced_subset, stratified_split
@@ -29,7 +28,8 @@ class Part:
 
     Args:
         source: all that was loaded, of which this is a part: on the device, or on the CPU a file mapped into memory, or
-            images that stay in their files. Numbers that are no ``uint8`` are standardised already.
+            images that stay in their files.
+        is_standardised: whether `source` holds numbers as the network gets them, instead of those that were loaded.
         rows: which rows of `source` belong to the part, in order, shape ``(n,)``, ``int64``; None if all do.
         y: classes, shape ``(n,)``, ``int64``, on the device.
         statistics: by which inputs are standardised.
@@ -38,6 +38,7 @@ class Part:
     """
 
     source: Tensor | ImageFiles
+    is_standardised: bool
     rows: Tensor | None
     y: Tensor
     statistics: Statistics
@@ -127,17 +128,17 @@ class _Request:
 @lru_cache(maxsize=_PROCESS_KEEPS)
 def _prepare(request: _Request, device: torch.device) -> Prepared:
     workload = request.workload
-    loaded = load_train(workload.dataset, workload.data_root, workload.dataset_settings)
-    dataset = workload.data
+    loaded = load_part(workload.dataset, workload.data_root, workload.dataset_settings, "train")
+    content, dataset = loaded.content, workload.data
     check_statistics(workload.dataset, dataset)
-    check_promises(workload.dataset, dataset, loaded, dataset.num_train)
-    split = _split(workload, loaded.y)
+    check_promises(workload.dataset, dataset, content, dataset.num_train)
+    split = _split(workload, content.y)
     train, validation = (torch.from_numpy(rows) for rows in split)
-    check_classes_left(workload.dataset, loaded.y[train], dataset.num_classes)
-    statistics, sha256 = dataset.statistics or _statistics(loaded, train), _digest(loaded)
+    check_classes_left(workload.dataset, content.y[train], dataset.num_classes)
+    statistics = dataset.statistics or _statistics(content, train)
     return Prepared(
-        train=_part(loaded, sha256, train, statistics, device),
-        validation=_part(loaded, sha256, validation, statistics, device),
+        train=_part(loaded, train, statistics, device),
+        validation=_part(loaded, validation, statistics, device),
         split_sha256=hashlib.sha256(b"".join(rows.tobytes() for rows in split)).hexdigest(),
     )
 
@@ -154,36 +155,36 @@ def _split(workload: Workload, y: Tensor) -> tuple[Indices, Indices]:
 @lru_cache(maxsize=_PROCESS_KEEPS)
 def _prepare_test(request: _Request, device: torch.device) -> Part:
     workload = request.workload
-    loaded = load_test(workload.dataset, workload.data_root, workload.dataset_settings)
-    check_promises(workload.dataset, workload.data, loaded, len(loaded.y))
-    everything, statistics = torch.arange(len(loaded.y)), _prepare(request, device).statistics
-    return _part(loaded, _digest(loaded), everything, statistics, device)
+    loaded = load_part(workload.dataset, workload.data_root, workload.dataset_settings, "test")
+    check_promises(workload.dataset, workload.data, loaded.content, len(loaded.content.y))
+    everything, statistics = torch.arange(len(loaded.content.y)), _prepare(request, device).statistics
+    return _part(loaded, everything, statistics, device)
 
 
-def _digest(loaded: Examples | ImageFiles) -> str:
-    if isinstance(loaded, Examples):
-        return checksum(loaded)
-    names = (f"{'/'.join(Path(path).parts[-2:])} {y}" for path, y in zip(loaded.paths, loaded.y.tolist(), strict=True))
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
-
-
-def _part(
-    loaded: Examples | ImageFiles, sha256: str, rows: Tensor, statistics: Statistics, device: torch.device
-) -> Part:
+def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.device) -> Part:
     """Put a part where it is used: mapped files stay where they are if that is the CPU, all else is copied."""
+    content = loaded.content
     source: Tensor | ImageFiles
     left: Tensor | None = None
-    if isinstance(loaded, ImageFiles):
-        source, left = loaded, rows
-    elif loaded.x.dtype == torch.uint8 and device.type == "cpu":
-        source, left = loaded.x, rows
-    elif loaded.x.dtype == torch.uint8:
-        source = loaded.x[rows].to(device)
+    is_standardised = False
+    if isinstance(content, ImageFiles):
+        source, left = content, rows
+    elif device.type == "cpu" and (loaded.is_shared or content.x.dtype == torch.uint8):
+        source, left = content.x, rows
+    elif content.x.dtype == torch.uint8:
+        source = content.x[rows].to(device)
     else:
-        x = loaded.x[rows].to(torch.float32)
+        x = content.x[rows].to(torch.float32)
         mean, std = as_tensors(statistics, images=x.ndim == 4, device=x.device)
-        source = ((x - mean) / std).to(device)
-    return Part(source=source, rows=left, y=loaded.y[rows].to(device), statistics=statistics, sha256=sha256)
+        source, is_standardised = ((x - mean) / std).to(device), True
+    return Part(
+        source=source,
+        is_standardised=is_standardised,
+        rows=left,
+        y=content.y[rows].to(device),
+        statistics=statistics,
+        sha256=loaded.sha256,
+    )
 
 
 def as_tensors(statistics: Statistics, *, images: bool, device: torch.device) -> tuple[Tensor, Tensor]:
