@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -11,15 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Examples, ImageFiles, Loaded, Statistics, data_root, load_part
-from models.data.checking import check_classes_left, check_promises, check_spread, check_statistics
-from models.data.images import decoded
+from models.data import ImageFiles, Loaded, Statistics, data_root, load_part
+from models.data.checking import check_classes_left, check_promises, check_statistics
+from models.data.moments import chunks, statistics_of
 from models.data.split import Indices, balanced_subset, stratified_split
 from models.workload import Workload
 
 _PROCESS_KEEPS = 4  # workloads of one study seldom differ in more data sets, and each may take hundreds of megabytes
-_CHUNK = 2**20  # numbers that are counted at a time
-_DECODED_FOR_STATISTICS = 2000  # images, of those that stay in their files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +132,7 @@ def _prepare(request: _Request, device: torch.device) -> Prepared:
     split = _split(workload, content.y)
     train, validation = (torch.from_numpy(rows) for rows in split)
     check_classes_left(workload.dataset, content.y[train], dataset.num_classes)
-    statistics = dataset.statistics or _statistics(content, train)
+    statistics = dataset.statistics or statistics_of(content, train)
     return Prepared(
         train=_part(loaded, train, statistics, device),
         validation=_part(loaded, validation, statistics, device),
@@ -171,12 +168,9 @@ def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.de
         source, left = content, rows
     elif device.type == "cpu" and (loaded.is_shared or content.x.dtype == torch.uint8):
         source, left = content.x, rows
-    elif content.x.dtype == torch.uint8:
-        source = content.x[rows].to(device)
     else:
-        x = content.x[rows].to(torch.float32)
-        mean, std = as_tensors(statistics, images=x.ndim == 4, device=x.device)
-        source, is_standardised = ((x - mean) / std).to(device), True
+        is_standardised = content.x.dtype != torch.uint8
+        source = _copied(content.x, rows, statistics if is_standardised else None, device)
     return Part(
         source=source,
         is_standardised=is_standardised,
@@ -187,44 +181,25 @@ def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.de
     )
 
 
+def _copied(x: Tensor, rows: Tensor, statistics: Statistics | None, device: torch.device) -> Tensor:
+    """Copy some rows to a device, standardised if there are statistics; no more than a chunk is held twice."""
+    dtype = x.dtype if statistics is None else torch.float32
+    copy = torch.empty((len(rows), *x.shape[1:]), dtype=dtype, device=device)
+    done = 0
+    for chunk in chunks(x, rows):
+        if statistics is not None:
+            mean, std = as_tensors(statistics, images=x.ndim == 4, device=x.device)
+            chunk = (chunk.to(dtype) - mean) / std  # noqa: PLW2901 - the old one is of no more use
+        copy[done : done + len(chunk)] = chunk
+        done += len(chunk)
+    return copy
+
+
 def as_tensors(statistics: Statistics, *, images: bool, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation in a shape that goes with an example."""
     shape = (-1, 1, 1) if images else (-1,)
     mean, std = (torch.tensor(values, dtype=torch.float32, device=device).view(shape) for values in statistics)
     return mean, std
-
-
-def _statistics(loaded: Examples | ImageFiles, rows: Tensor) -> Statistics:
-    """Return mean and standard deviation over some rows: per channel of images, else over all numbers.
-
-    Of images that stay in their files, evenly spaced ones are decoded.
-
-    Raises:
-        DataError: if a channel has the same number everywhere.
-    """
-    if isinstance(loaded, ImageFiles):
-        some = rows[:: max(1, len(rows) // _DECODED_FOR_STATISTICS)].tolist()
-        x = decoded([loaded.paths[row] for row in some], loaded.shape)
-    else:
-        x = loaded.x[rows]
-    by_channel = x.transpose(0, 1).flatten(1) if x.ndim == 4 else x.reshape(1, -1)
-    moments = [_of_bytes(numbers) if x.dtype == torch.uint8 else _of_numbers(numbers) for numbers in by_channel]
-    found = Statistics(mean=tuple(mean for mean, _ in moments), std=tuple(std for _, std in moments))
-    check_spread("the training part", found)
-    return found
-
-
-def _of_bytes(numbers: Tensor) -> tuple[float, float]:
-    """Return mean and standard deviation by counting, which takes no memory beyond the numbers'."""
-    counts = [np.bincount(part.numpy(), minlength=256) for part in torch.split(numbers, _CHUNK)]
-    share, values = np.sum(counts, axis=0) / len(numbers), np.arange(256)
-    mean = float(share @ values)
-    return mean, math.sqrt(share @ (values - mean) ** 2)
-
-
-def _of_numbers(numbers: Tensor) -> tuple[float, float]:
-    exact = numbers.to(torch.float64)
-    return exact.mean().item(), exact.std(correction=0).item()
 
 
 def data_digest(workload: Workload, device: torch.device, *, with_test: bool) -> str:

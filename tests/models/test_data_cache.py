@@ -19,6 +19,8 @@ import torch
 
 from models.data import DataError, Examples
 from models.data.cache import cache_folder, checksum, kept
+from models.data.prepared import prepare
+from models.workload import Workload
 
 IDENTITY = {"dataset": "test"}
 
@@ -175,6 +177,38 @@ def test_two_processes_share_the_memory_of_one_data_set() -> None:
         assert changed == 0
     for process in processes:
         process.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_a_process_that_uses_what_is_kept_never_holds_a_copy_of_it(kind: str) -> None:
+    """Not even while it checks, hashes, splits and measures 64 MiB of images."""
+    count = 2**26 // (3 * 64 * 64 * getattr(torch, kind).itemsize)
+    settings = {"kind": kind, "version": "1", "count": count, "side": 64}
+    workload = Workload(name="w", dataset="tests.models.images:noise", dataset_settings=settings, network="mlp")
+    prepare(workload.model_copy(update={"split_seed": 1}), torch.device("cpu"))
+    pipe, end = FORK.Pipe()
+
+    def use() -> None:
+        end.send("begins")
+        prepare(workload, torch.device("cpu"))
+        end.send("ends")
+
+    process = FORK.Process(target=use)
+    process.start()
+    assert pipe.recv() == "begins"
+    before = peak = private_kilobytes(process.pid)
+    while not pipe.poll(0.001):
+        peak = max(peak, private_kilobytes(process.pid))
+    assert pipe.recv() == "ends"
+    process.join()
+    assert peak - before < 2**14
+
+
+def private_kilobytes(process: int | None) -> int:
+    """Return the memory of a process that is no file's; 0 when it has ended."""
+    found = re.search(r"RssAnon:\s+([0-9]+) kB", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) if found else 0
 
 
 def mapped_kilobytes(name: str) -> tuple[int, int, int]:
