@@ -127,6 +127,25 @@ def test_every_momentum_of_batch_norm_is_compiled_however_many_there_are(
     forward._compiled.cache_clear()
 
 
+def test_debiased_statistics_are_compiled_once_though_their_weights_change_with_every_update(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the momentum of the arm is the one that is debiased: it evaluates as without compiling."""
+    forward._compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    settings = {"peak_lr": 0.1, "bn_momentum": 0.001}
+    options: dict[str, Any] = {"network_settings": {"batch_norm": True, "bn_debias": True}, "settings": settings}
+    steps = train_with_pauses(make_training(**options, compile=True))
+    next(steps)
+    with torch.compiler.set_stance("fail_on_recompile"):
+        *_, last = steps
+    assert isinstance(last, Progress)
+    expected = run(make_training(**options))
+    assert last.validation == pytest.approx(expected[-1].validation)
+    assert last.validation > run(make_training(**options | {"network_settings": {"batch_norm": True}}))[-1].validation
+    forward._compiled.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("parts", "mode"), [({}, "reduce-overhead"), ({"micro_batch": 25}, None)], ids=["whole", "in parts"]
 )
