@@ -310,15 +310,20 @@ def test_losses_that_are_read_together_end_at_the_first_that_is_not_finite() -> 
 
 
 @pytest.mark.parametrize(
-    ("settings", "network"),
-    [({"peak_lr": 0.1}, {}), ({"peak_lr": 1e6}, {"network_settings": {"hidden_sizes": [30]}})],
-    ids=["finished", "diverged"],
+    ("rate", "workload"),
+    [
+        (0.1, {}),
+        (1e6, {"network_settings": {"hidden_sizes": [30]}}),
+        (1e-6, {"precision": "fp16", "loss": "tests.models.toys:steep"}),
+        (0.1, {"precision": "fp16", "loss": "tests.models.toys:steepest"}),
+    ],
+    ids=["finished", "diverged", "finished with overflows", "diverged by overflows"],
 )
 def test_reading_losses_together_changes_no_result(
-    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], network: dict[str, Any]
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch, rate: float, workload: dict[str, Any]
 ) -> None:
     """The way of a GPU, on the CPU; a checkpoint is taken between two readings."""
-    training = make_training(**network, settings=settings, updates=200, evaluations=3)
+    training = make_training(**workload, settings={"peak_lr": rate}, updates=200, evaluations=3)
     one_by_one = run(training)
     monkeypatch.setattr(loop, "Account", lambda device_type: Account(device_type=f"not {device_type}"))
     assert run(training) == one_by_one
