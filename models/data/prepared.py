@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +16,7 @@ from models.data.moments import chunks, statistics_of
 from models.data.split import Indices, balanced_subset, stratified_split
 from models.workload import Workload
 
+_FIELDS = {"dataset", "dataset_settings", "train_samples", "split_seed", "validation_frac"}  # they decide the data
 _PROCESS_KEEPS = 4  # workloads of one study seldom differ in more data sets, and each may take hundreds of megabytes
 
 
@@ -96,12 +97,13 @@ def prepare(workload: Workload, device: torch.device) -> Prepared:
     Raises:
         DataError: if the files are not there, or not what they should be.
     """
-    return _prepare(_Request.of(workload), device)
+    return _prepare(_Request.of(workload, _FIELDS), device)
 
 
 def prepare_test(workload: Workload, device: torch.device) -> Part:
     """Load the test part, to be standardised with the statistics of the training part; see `prepare`."""
-    return _prepare_test(_Request.of(workload), device)
+    shared = _prepare_test(_Request.of(workload, {"dataset", "dataset_settings"}), device)
+    return replace(shared, statistics=prepare(workload, device).statistics)
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,7 @@ class _Request:
     workload: Workload = field(compare=False)
 
     @classmethod
-    def of(cls, workload: Workload) -> _Request:
-        fields = {"dataset", "dataset_settings", "train_samples", "split_seed", "validation_frac"}
+    def of(cls, workload: Workload, fields: set[str]) -> _Request:
         return cls(f"{data_root(workload.data_root)} {workload.model_dump_json(include=fields)}", workload)
 
 
@@ -134,8 +135,8 @@ def _prepare(request: _Request, device: torch.device) -> Prepared:
     check_classes_left(workload.dataset, content.y[train], dataset.num_classes)
     statistics = dataset.statistics or statistics_of(content, train)
     return Prepared(
-        train=_part(loaded, train, statistics, device),
-        validation=_part(loaded, validation, statistics, device),
+        train=_part(loaded, train, statistics, device, standardised=True),
+        validation=_part(loaded, validation, statistics, device, standardised=True),
         split_sha256=hashlib.sha256(b"".join(rows.tobytes() for rows in split)).hexdigest(),
     )
 
@@ -151,15 +152,19 @@ def _split(workload: Workload, y: Tensor) -> tuple[Indices, Indices]:
 
 @lru_cache(maxsize=_PROCESS_KEEPS)
 def _prepare_test(request: _Request, device: torch.device) -> Part:
+    """Return the test part as it was loaded, so that workloads with statistics of their own can share it."""
     workload = request.workload
     loaded = load_part(workload.dataset, workload.data_root, workload.dataset_settings, "test")
     check_promises(workload.dataset, workload.data, loaded.content, len(loaded.content.y))
-    everything, statistics = torch.arange(len(loaded.content.y)), _prepare(request, device).statistics
-    return _part(loaded, everything, statistics, device)
+    everything, statistics = torch.arange(len(loaded.content.y)), prepare(workload, device).statistics
+    return _part(loaded, everything, statistics, device, standardised=False)
 
 
-def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.device) -> Part:
-    """Put a part where it is used: mapped files stay where they are if that is the CPU, all else is copied."""
+def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.device, *, standardised: bool) -> Part:
+    """Put a part where it is used: mapped files stay where they are if that is the CPU, all else is copied.
+
+    Copies of numbers that are no bytes can be standardised at once: batches of small data take microseconds.
+    """
     content = loaded.content
     source: Tensor | ImageFiles
     left: Tensor | None = None
@@ -169,7 +174,7 @@ def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.de
     elif device.type == "cpu" and (loaded.is_shared or content.x.dtype == torch.uint8):
         source, left = content.x, rows
     else:
-        is_standardised = content.x.dtype != torch.uint8
+        is_standardised = standardised and content.x.dtype != torch.uint8
         source = _copied(content.x, rows, statistics if is_standardised else None, device)
     return Part(
         source=source,
