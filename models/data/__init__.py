@@ -6,17 +6,18 @@ table.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.data.cache import checksum, kept
 from models.data.checking import well_described, well_formed
 from models.data.digits import digits
-from models.data.examples import DataError, Dataset, Examples, ImageFiles, Statistics
+from models.data.examples import DataError, Dataset, Examples, ImageFiles, Loaded, Statistics
 from models.data.image_folder import imagefolder
 from models.data.imagenet import imagenet
 from models.data.mnist1d import mnist1d
@@ -30,11 +31,13 @@ __all__ = [
     "Dataset",
     "Examples",
     "ImageFiles",
+    "Loaded",
     "Statistics",
     "check_dataset_name",
     "checksum",
     "download",
     "find_dataset",
+    "load_part",
     "load_test",
     "load_train",
 ]
@@ -131,24 +134,28 @@ def load_train(
         DataError: if its files are not there, or not what they should be.
         ValueError: as `find_dataset` does.
     """
-    return _load(name, root, settings, "train")
+    return load_part(name, root, settings, "train").content
 
 
 def load_test(
     name: str, root: Path | str | None = None, settings: Mapping[str, Any] | None = None
 ) -> Examples | ImageFiles:
     """Load the test part of a data set; see `load_train`."""
-    return _load(name, root, settings, "test")
+    return load_part(name, root, settings, "test").content
 
 
-def _load(name: str, root: Path | str | None, settings: Mapping[str, Any] | None, part: str) -> Examples | ImageFiles:
+def load_part(
+    name: str, root: Path | str | None, settings: Mapping[str, Any] | None, part: Literal["train", "test"]
+) -> Loaded:
+    """Load a part of a data set as `load_train` does, and say what else became known of it."""
     dataset = find_dataset(name, root, settings)
     load = partial(_called, name, f"load_{part}", dataset.load_train if part == "train" else dataset.load_test)
     version = _called(name, "version", dataset.version) if dataset.version else ""
     if not isinstance(version, str | int | float):
         raise DataError(f"version of dataset {name} must return text; got {type(version).__name__}.")
     if not version:
-        return well_formed(name, load())
+        content = well_formed(name, load())
+        return Loaded(content, _digest(content), is_shared=False)
 
     def decoded() -> Examples:
         examples = well_formed(name, load())
@@ -161,6 +168,15 @@ def _load(name: str, root: Path | str | None, settings: Mapping[str, Any] | None
         # Its version may say nothing of the folder, where ours hash the names, sizes and times of the files.
         identity |= {"source": source[1], "root": str(_resolved(data_root(root)))}
     return kept(f"{name.replace(':', '.')}-{part}", identity, decoded)
+
+
+def _digest(content: Examples | ImageFiles) -> str:
+    if isinstance(content, Examples):
+        return checksum(content)
+    names = (
+        f"{'/'.join(Path(path).parts[-2:])} {y}" for path, y in zip(content.paths, content.y.tolist(), strict=True)
+    )
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def _resolved(root: Path | None) -> Path | None:

@@ -21,7 +21,7 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
-from models.data.examples import DataError, Examples
+from models.data.examples import DataError, Examples, Loaded
 
 CACHE_VARIABLE = "FAIRSWEEP_CACHE"
 _FORMAT = 2
@@ -36,7 +36,7 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fairsweep"
 
 
-def kept(label: str, identity: dict[str, Any], load: Callable[[], Examples]) -> Examples:
+def kept(label: str, identity: dict[str, Any], load: Callable[[], Examples]) -> Loaded:
     """Return what `load` returns, from a file that is mapped into memory; make the file if it is not there.
 
     Args:
@@ -45,7 +45,8 @@ def kept(label: str, identity: dict[str, Any], load: Callable[[], Examples]) -> 
         load: loads it.
 
     Returns:
-        The examples; their memory is shared with all processes of the machine, and lent from the system's file cache.
+        The examples, with the hash that they were compared with; their memory is shared with all processes of the
+        machine, and lent from the system's file cache.
 
     Raises:
         DataError: if the file cannot be written. What `load` raises goes through.
@@ -76,7 +77,7 @@ def _bytes(tensor: Tensor) -> memoryview:
     return tensor.contiguous().view(-1).view(torch.uint8).numpy().data
 
 
-def _opened(folder: Path) -> Examples | None:
+def _opened(folder: Path) -> Loaded | None:
     """Map a complete and undamaged data set into memory."""
     try:
         header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
@@ -84,7 +85,7 @@ def _opened(folder: Path) -> Examples | None:
         expected = header["sha256"]
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
-    return examples if checksum(examples) == expected else None
+    return Loaded(examples, expected, is_shared=True) if checksum(examples) == expected else None
 
 
 def _mapped(path: Path, dtype: str, shape: list[int]) -> Tensor:
@@ -95,7 +96,7 @@ def _mapped(path: Path, dtype: str, shape: list[int]) -> Tensor:
     return torch.from_file(str(path), shared=False, size=prod(shape), dtype=kind).view(shape)
 
 
-def _written(folder: Path, examples: Examples) -> Examples:
+def _written(folder: Path, examples: Examples) -> Loaded:
     shutil.rmtree(folder, ignore_errors=True)  # there only if damaged
     for left_by_a_killed_process in folder.parent.glob(f".{folder.name}.*"):
         shutil.rmtree(left_by_a_killed_process, ignore_errors=True)

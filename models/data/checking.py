@@ -13,6 +13,7 @@ from schedules.checks import Whole, read_settings
 
 _CLASS_DTYPES = frozenset({torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64})
 _MOST_SHOWN = 5
+_CHUNK = 2**20  # numbers that are looked at together
 
 
 def well_described(name: str, dataset: Dataset) -> Dataset:
@@ -113,7 +114,9 @@ def check_promises(name: str, dataset: Dataset, loaded: Examples | ImageFiles, e
 def _not_finite(loaded: Examples | ImageFiles) -> int:
     if isinstance(loaded, ImageFiles) or not loaded.x.is_floating_point():
         return 0
-    return int((~loaded.x.isfinite()).flatten(1).any(dim=1).sum())
+    # Some at a time: what `isfinite` needs in between is as large as what it looks at.
+    at_a_time = max(1, _CHUNK // max(1, loaded.x[:1].numel()))
+    return sum(int((~some.isfinite()).flatten(1).any(dim=1).sum()) for some in torch.split(loaded.x, at_a_time))
 
 
 def _span(y: Tensor) -> str:

@@ -43,6 +43,20 @@ class ImageFiles(NamedTuple):
     cover: tuple[int, int]
 
 
+class Loaded(NamedTuple):
+    """What a data set has loaded.
+
+    Args:
+        content: examples, or images that stay in their files.
+        sha256: hash of the examples; of images that stay in their files, of their names and classes.
+        is_shared: whether the examples lie in a file that all processes of the machine map into memory.
+    """
+
+    content: Examples | ImageFiles
+    sha256: str
+    is_shared: bool
+
+
 class Statistics(NamedTuple):
     """Mean and standard deviation by which inputs are standardised, in the units of the inputs as loaded.
 

@@ -112,19 +112,20 @@ class _Finish:
     """Standardise a batch, unless it was stored like that, and lay it out as the network wants it."""
 
     def __init__(self, part: Part, *, channels_last: bool) -> None:
-        self._is_raw = isinstance(part.source, ImageFiles) or part.source.dtype == torch.uint8
+        self._is_standardised = part.is_standardised
         images = isinstance(part.source, ImageFiles) or part.source.ndim == 4
         self._layout = torch.channels_last if channels_last and images else torch.contiguous_format
         self._mean, self._std = as_tensors(part.statistics, images=images, device=part.device)
-        black = torch.zeros_like(self._mean, dtype=torch.uint8) if self._is_raw else -self._mean / self._std
+        stored_as = torch.uint8 if isinstance(part.source, ImageFiles) else part.source.dtype
+        black = -self._mean / self._std if part.is_standardised else torch.zeros_like(self._mean, dtype=stored_as)
         self.black = black
 
     @property
     def does_nothing(self) -> bool:
         """Tell whether batches are stored as the network wants them."""
-        return not self._is_raw and self._layout is torch.contiguous_format
+        return self._is_standardised and self._layout is torch.contiguous_format
 
     def __call__(self, x: Tensor) -> Tensor:
-        if not self._is_raw:
+        if self._is_standardised:
             return x.to(memory_format=self._layout)
         return x.to(torch.float32, memory_format=self._layout).sub_(self._mean).div_(self._std)

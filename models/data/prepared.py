@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Examples, ImageFiles, Statistics, checksum, data_root, load_test, load_train
-from models.data.checking import check_classes_left, check_promises, check_spread, check_statistics
-from models.data.images import decoded
+from models.data import ImageFiles, Loaded, Statistics, data_root, load_part
+from models.data.checking import check_classes_left, check_promises, check_statistics
+from models.data.moments import chunks, statistics_of
 from models.data.split import Indices, balanced_subset, stratified_split
 from models.workload import Workload
 
+_FIELDS = {"dataset", "dataset_settings", "train_samples", "split_seed", "validation_frac"}  # they decide the data
 _PROCESS_KEEPS = 4  # workloads of one study seldom differ in more data sets, and each may take hundreds of megabytes
-_CHUNK = 2**20  # numbers that are counted at a time
-_DECODED_FOR_STATISTICS = 2000  # images, of those that stay in their files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +26,8 @@ class Part:
 
     Args:
         source: all that was loaded, of which this is a part: on the device, or on the CPU a file mapped into memory, or
-            images that stay in their files. Numbers that are no ``uint8`` are standardised already.
+            images that stay in their files.
+        is_standardised: whether `source` holds numbers as the network gets them, instead of those that were loaded.
         rows: which rows of `source` belong to the part, in order, shape ``(n,)``, ``int64``; None if all do.
         y: classes, shape ``(n,)``, ``int64``, on the device.
         statistics: by which inputs are standardised.
@@ -38,6 +36,7 @@ class Part:
     """
 
     source: Tensor | ImageFiles
+    is_standardised: bool
     rows: Tensor | None
     y: Tensor
     statistics: Statistics
@@ -98,12 +97,13 @@ def prepare(workload: Workload, device: torch.device) -> Prepared:
     Raises:
         DataError: if the files are not there, or not what they should be.
     """
-    return _prepare(_Request.of(workload), device)
+    return _prepare(_Request.of(workload, _FIELDS), device)
 
 
 def prepare_test(workload: Workload, device: torch.device) -> Part:
     """Load the test part, to be standardised with the statistics of the training part; see `prepare`."""
-    return _prepare_test(_Request.of(workload), device)
+    shared = _prepare_test(_Request.of(workload, {"dataset", "dataset_settings"}), device)
+    return replace(shared, statistics=prepare(workload, device).statistics)
 
 
 @dataclass(frozen=True)
@@ -119,25 +119,24 @@ class _Request:
     workload: Workload = field(compare=False)
 
     @classmethod
-    def of(cls, workload: Workload) -> _Request:
-        fields = {"dataset", "dataset_settings", "train_samples", "split_seed", "validation_frac"}
+    def of(cls, workload: Workload, fields: set[str]) -> _Request:
         return cls(f"{data_root(workload.data_root)} {workload.model_dump_json(include=fields)}", workload)
 
 
 @lru_cache(maxsize=_PROCESS_KEEPS)
 def _prepare(request: _Request, device: torch.device) -> Prepared:
     workload = request.workload
-    loaded = load_train(workload.dataset, workload.data_root, workload.dataset_settings)
-    dataset = workload.data
+    loaded = load_part(workload.dataset, workload.data_root, workload.dataset_settings, "train")
+    content, dataset = loaded.content, workload.data
     check_statistics(workload.dataset, dataset)
-    check_promises(workload.dataset, dataset, loaded, dataset.num_train)
-    split = _split(workload, loaded.y)
+    check_promises(workload.dataset, dataset, content, dataset.num_train)
+    split = _split(workload, content.y)
     train, validation = (torch.from_numpy(rows) for rows in split)
-    check_classes_left(workload.dataset, loaded.y[train], dataset.num_classes)
-    statistics, sha256 = dataset.statistics or _statistics(loaded, train), _digest(loaded)
+    check_classes_left(workload.dataset, content.y[train], dataset.num_classes)
+    statistics = dataset.statistics or statistics_of(content, train)
     return Prepared(
-        train=_part(loaded, sha256, train, statistics, device),
-        validation=_part(loaded, sha256, validation, statistics, device),
+        train=_part(loaded, train, statistics, device, standardised=True),
+        validation=_part(loaded, validation, statistics, device, standardised=True),
         split_sha256=hashlib.sha256(b"".join(rows.tobytes() for rows in split)).hexdigest(),
     )
 
@@ -153,37 +152,52 @@ def _split(workload: Workload, y: Tensor) -> tuple[Indices, Indices]:
 
 @lru_cache(maxsize=_PROCESS_KEEPS)
 def _prepare_test(request: _Request, device: torch.device) -> Part:
+    """Return the test part as it was loaded, so that workloads with statistics of their own can share it."""
     workload = request.workload
-    loaded = load_test(workload.dataset, workload.data_root, workload.dataset_settings)
-    check_promises(workload.dataset, workload.data, loaded, len(loaded.y))
-    everything, statistics = torch.arange(len(loaded.y)), _prepare(request, device).statistics
-    return _part(loaded, _digest(loaded), everything, statistics, device)
+    loaded = load_part(workload.dataset, workload.data_root, workload.dataset_settings, "test")
+    check_promises(workload.dataset, workload.data, loaded.content, len(loaded.content.y))
+    everything, statistics = torch.arange(len(loaded.content.y)), prepare(workload, device).statistics
+    return _part(loaded, everything, statistics, device, standardised=False)
 
 
-def _digest(loaded: Examples | ImageFiles) -> str:
-    if isinstance(loaded, Examples):
-        return checksum(loaded)
-    names = (f"{'/'.join(Path(path).parts[-2:])} {y}" for path, y in zip(loaded.paths, loaded.y.tolist(), strict=True))
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.device, *, standardised: bool) -> Part:
+    """Put a part where it is used: mapped files stay where they are if that is the CPU, all else is copied.
 
-
-def _part(
-    loaded: Examples | ImageFiles, sha256: str, rows: Tensor, statistics: Statistics, device: torch.device
-) -> Part:
-    """Put a part where it is used: mapped files stay where they are if that is the CPU, all else is copied."""
+    Copies of numbers that are no bytes can be standardised at once: batches of small data take microseconds.
+    """
+    content = loaded.content
     source: Tensor | ImageFiles
     left: Tensor | None = None
-    if isinstance(loaded, ImageFiles):
-        source, left = loaded, rows
-    elif loaded.x.dtype == torch.uint8 and device.type == "cpu":
-        source, left = loaded.x, rows
-    elif loaded.x.dtype == torch.uint8:
-        source = loaded.x[rows].to(device)
+    is_standardised = False
+    if isinstance(content, ImageFiles):
+        source, left = content, rows
+    elif device.type == "cpu" and (loaded.is_shared or content.x.dtype == torch.uint8):
+        source, left = content.x, rows
     else:
-        x = loaded.x[rows].to(torch.float32)
-        mean, std = as_tensors(statistics, images=x.ndim == 4, device=x.device)
-        source = ((x - mean) / std).to(device)
-    return Part(source=source, rows=left, y=loaded.y[rows].to(device), statistics=statistics, sha256=sha256)
+        is_standardised = standardised and content.x.dtype != torch.uint8
+        source = _copied(content.x, rows, statistics if is_standardised else None, device)
+    return Part(
+        source=source,
+        is_standardised=is_standardised,
+        rows=left,
+        y=content.y[rows].to(device),
+        statistics=statistics,
+        sha256=loaded.sha256,
+    )
+
+
+def _copied(x: Tensor, rows: Tensor, statistics: Statistics | None, device: torch.device) -> Tensor:
+    """Copy some rows to a device, standardised if there are statistics; no more than a chunk is held twice."""
+    dtype = x.dtype if statistics is None else torch.float32
+    copy = torch.empty((len(rows), *x.shape[1:]), dtype=dtype, device=device)
+    done = 0
+    for chunk in chunks(x, rows):
+        if statistics is not None:
+            mean, std = as_tensors(statistics, images=x.ndim == 4, device=x.device)
+            chunk = (chunk.to(dtype) - mean) / std  # noqa: PLW2901 - the old one is of no more use
+        copy[done : done + len(chunk)] = chunk
+        done += len(chunk)
+    return copy
 
 
 def as_tensors(statistics: Statistics, *, images: bool, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -191,39 +205,6 @@ def as_tensors(statistics: Statistics, *, images: bool, device: torch.device) ->
     shape = (-1, 1, 1) if images else (-1,)
     mean, std = (torch.tensor(values, dtype=torch.float32, device=device).view(shape) for values in statistics)
     return mean, std
-
-
-def _statistics(loaded: Examples | ImageFiles, rows: Tensor) -> Statistics:
-    """Return mean and standard deviation over some rows: per channel of images, else over all numbers.
-
-    Of images that stay in their files, evenly spaced ones are decoded.
-
-    Raises:
-        DataError: if a channel has the same number everywhere.
-    """
-    if isinstance(loaded, ImageFiles):
-        some = rows[:: max(1, len(rows) // _DECODED_FOR_STATISTICS)].tolist()
-        x = decoded([loaded.paths[row] for row in some], loaded.shape)
-    else:
-        x = loaded.x[rows]
-    by_channel = x.transpose(0, 1).flatten(1) if x.ndim == 4 else x.reshape(1, -1)
-    moments = [_of_bytes(numbers) if x.dtype == torch.uint8 else _of_numbers(numbers) for numbers in by_channel]
-    found = Statistics(mean=tuple(mean for mean, _ in moments), std=tuple(std for _, std in moments))
-    check_spread("the training part", found)
-    return found
-
-
-def _of_bytes(numbers: Tensor) -> tuple[float, float]:
-    """Return mean and standard deviation by counting, which takes no memory beyond the numbers'."""
-    counts = [np.bincount(part.numpy(), minlength=256) for part in torch.split(numbers, _CHUNK)]
-    share, values = np.sum(counts, axis=0) / len(numbers), np.arange(256)
-    mean = float(share @ values)
-    return mean, math.sqrt(share @ (values - mean) ** 2)
-
-
-def _of_numbers(numbers: Tensor) -> tuple[float, float]:
-    exact = numbers.to(torch.float64)
-    return exact.mean().item(), exact.std(correction=0).item()
 
 
 def data_digest(workload: Workload, device: torch.device, *, with_test: bool) -> str:

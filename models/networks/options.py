@@ -10,15 +10,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.networks.ghost import with_ghosts
 from models.networks.initialisation import INITIALISATIONS, initialise
-from schedules.checks import Number, OneOf, Rule, Whole, complaint, read_settings
+from schedules.checks import Flag, Number, OneOf, Rule, Whole, complaint, read_settings
 
-COMMON_SETTINGS: Mapping[str, Any] = {"bn_momentum": None, "ghost_batch_size": None, "init": None}
-"""Defaults by name; None leaves the network as its builder made it."""
+COMMON_SETTINGS: Mapping[str, Any] = {"bn_momentum": None, "bn_debias": False, "ghost_batch_size": None, "init": None}
+"""Defaults by name; None or False leaves the network as its builder made it."""
 
 _RULES: Mapping[str, Rule] = {
     "bn_momentum": Number(
         0, 1, "(]", "It is the weight of the new batch; Caffe's moving_average_fraction is 1 less it."
     ),
+    "bn_debias": Flag(),
     "ghost_batch_size": Whole(2),
     "init": OneOf(tuple(INITIALISATIONS)),
 }
@@ -50,15 +51,15 @@ def apply_common(network: nn.Module, common: Mapping[str, Any]) -> nn.Module:
     normalised = has_batch_norm(network)
     offences = [
         complaint(name, "left out where the network has no batch normalisation", common[name])
-        for name in ("bn_momentum", "ghost_batch_size")
-        if name in common and not normalised
+        for name in ("bn_momentum", "bn_debias", "ghost_batch_size")
+        if common.get(name) and not normalised
     ]
     if offences:
         raise ValueError("\n".join(offences))
     if "init" in common:
         initialise(network, common["init"])
-    if "ghost_batch_size" in common:
-        network = with_ghosts(network, common["ghost_batch_size"])
+    if "ghost_batch_size" in common or common.get("bn_debias"):
+        network = with_ghosts(network, common.get("ghost_batch_size"), debias=common.get("bn_debias", False))
     if "bn_momentum" in common:
         set_bn_momentum(network, common["bn_momentum"])
     return network
@@ -72,7 +73,7 @@ def has_batch_norm(network: nn.Module) -> bool:
 def set_bn_momentum(network: nn.Module, momentum: float) -> None:
     """Set the weight of the new batch in the running statistics of every batch normalisation.
 
-    Each statistic s moves to ``(1 - momentum) s + momentum * (that of the batch)``.
+    Each statistic s moves to ``(1 - momentum) s + momentum * (that of the batch)``, by more with ``bn_debias``.
 
     Args:
         network: changed in place.

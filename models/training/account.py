@@ -38,7 +38,7 @@ class Account:
     overflows: int = 0
     losses: list[float] = field(default_factory=list)
     curve: list[Progress] = field(default_factory=list)
-    _unread: list[Tensor] = field(default_factory=list)
+    _unread: list[tuple[Tensor, bool]] = field(default_factory=list)
 
     @property
     def has_diverged(self) -> bool:
@@ -52,7 +52,7 @@ class Account:
         if self.device_type == "cpu":
             self.losses.append(loss.item())
         else:
-            self._unread.append(loss)
+            self._unread.append((loss, overflowed))
             if len(self._unread) == _UPDATES_PER_READING:
                 self._read()
         self.train_seconds += time.perf_counter() - started_at
@@ -65,8 +65,9 @@ class Account:
             self.train_seconds += time.perf_counter() - started_at
 
     def _read(self) -> None:
-        losses = torch.stack(self._unread).tolist()
-        self._unread.clear()
+        losses = torch.stack([loss for loss, _ in self._unread]).tolist()
         good = next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), len(losses) - 1) + 1
         self.losses += losses[:good]
         self.done -= len(losses) - good
+        self.overflows -= sum(overflowed for _, overflowed in self._unread[good:])
+        self._unread.clear()

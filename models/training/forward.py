@@ -27,7 +27,9 @@ def training_forward(workload: Workload, bn_momentum: float | None, device: torc
     """Return how a workload's network is trained: in the workload's precision, and compiled if it asks for it.
 
     A network is compiled once per process for all trainings with networks and batches of the same shape, and with the
-    same momentum of batch norm, which is a constant of the compiled code.
+    same momentum of batch norm, which is a constant of the compiled code. On a GPU, torch records CUDA graphs where it
+    finds that safe; not where gradients of parts of a batch add up, since those lie in the memory of the graph and the
+    next part would overwrite them (https://github.com/pytorch/pytorch/issues/169545).
 
     Args:
         workload: what is trained.
@@ -40,7 +42,9 @@ def training_forward(workload: Workload, bn_momentum: float | None, device: torc
     what = (
         f"{workload.network} {sorted(workload.network_settings.items())} {shape} {workload.channels_last} {bn_momentum}"
     )
-    return _in_precision(_compiled(what, workload.precision, device.type), DTYPES[workload.precision], device)
+    with_graphs = device.type == "cuda" and workload.rows_at_once == workload.batch_size
+    forward = _compiled(what, workload.precision, device.type, with_graphs=with_graphs)
+    return _in_precision(forward, DTYPES[workload.precision], device)
 
 
 def _call(network: nn.Module, x: Tensor) -> Tensor:
@@ -59,13 +63,20 @@ def _in_precision(forward: Forward, dtype: torch.dtype | None, device: torch.dev
 
 
 @lru_cache
-def _compiled(what: str, precision: str, device_type: str) -> Forward:  # noqa: ARG001 - the key of the cache
+def _compiled(what: str, precision: str, device_type: str, *, with_graphs: bool) -> Forward:  # noqa: ARG001 - the key
     """Return a function of its own that compiles at its first call.
 
     torch keeps what it has compiled with the code of a function, and only a few versions of it; the code is copied so
-    that many workloads in one process do not use them up. On a GPU, ``reduce-overhead`` records CUDA graphs, where
-    torch finds that safe.
+    that many workloads in one process do not use them up.
     """
     own = types.FunctionType(_call.__code__.replace(co_name="compiled_call"), _call.__globals__)
-    mode = "reduce-overhead" if device_type == "cuda" else None
-    return torch.compile(own, dynamic=False, mode=mode)
+    if not with_graphs:
+        return torch.compile(own, dynamic=False)
+    compiled = torch.compile(own, dynamic=False, mode="reduce-overhead")
+
+    def marked(network: nn.Module, x: Tensor) -> Tensor:
+        # Else an update that failed before its gradients were computed would count as going on.
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        return compiled(network, x)  # type: ignore[no-any-return]
+
+    return marked

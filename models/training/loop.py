@@ -261,6 +261,7 @@ def _learner(training: Training, resolved: Resolved, evaluator: Evaluator) -> Le
             weight_decay=resolved.weight_decay,
             nesterov=workload.nesterov,
             decay_norm_and_bias=workload.decay_norm_and_bias,
+            fused=workload.precision != "fp16",
         ),
         scaler=torch.amp.GradScaler(device.type) if workload.precision == "fp16" else None,
         inputs=TrainingInputs(

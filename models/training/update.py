@@ -61,7 +61,8 @@ def update(learner: Learner, index: int) -> tuple[Tensor, bool]:
         diverged, although its weights have been spared.
     """
     x, y = next(learner.inputs)
-    learner.optimizer.zero_grad()
+    for parameter in _parameters(learner.optimizer):
+        parameter.grad = None  # all that `zero_grad` does, which takes 15 microseconds to tell a profiler of it
     with learner.state.at(index):
         loss = _whole(learner, x, y) if len(x) <= learner.rows_at_once else _in_parts(learner, x, y)
     steer(learner.optimizer, *learner.resolved.at(index))

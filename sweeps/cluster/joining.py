@@ -26,7 +26,7 @@ from sweeps.cluster.tokens import find_token, own_token, private_token
 
 #: A Ray worker gives freed memory back at once and faults it in again at the next batch: 12,000 page faults and 7 % of
 #: the time of a 0.3 s trial, against none in a bare process. These make it keep what it will need again.
-_WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 
 #: Added to the niceness of a worker. Ray's 15 leaves it a thirtieth of what any other busy program gets.
 _NICENESS = ("RAY_worker_niceness", "0")
@@ -117,7 +117,7 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
-        "runtime_env": {"env_vars": _WORKER_ENVIRONMENT},
+        "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
     }
     if temporary is None:
         if private_token(os.environ) is None and allow_open:

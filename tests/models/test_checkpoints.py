@@ -92,6 +92,7 @@ NOISY = {"network": "tests.models.toys:noisy", "network_settings": {}, "batch_si
         {"precision": "fp16", "loss": "tests.models.toys:steep"},
         {"nesterov": True, "augmentation": {"flip": True, "crop": 1, "cutout": 3}, "deterministic": True},
         {"decay_norm_and_bias": False, "channels_last": True},
+        {"network_settings": {"bn_debias": True, "ghost_batch_size": 16}, "precision": "bf16", "norm_batches": 2},
         *({"optimizer": name} for name in OPTIMIZERS),
     ],
     ids=lambda workload: " ".join(f"{name}={value}" for name, value in workload.items()),
@@ -101,8 +102,7 @@ def test_whatever_a_workload_asks_for_goes_on_exactly(
 ) -> None:
     """Dropout and batch norm, clipped gradients, a rate and a momentum that move; interrupted in three places."""
     training = make_training(
-        **NOISY,
-        **workload,
+        **NOISY | workload,
         updates=8,
         evaluations=2,
         schedule="one_cycle",

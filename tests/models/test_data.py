@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.data import Examples, ImageFiles, find_dataset, load_test, load_train
+from models.data.inputs import evaluation_batches
 from models.data.prepared import prepare, prepare_test
 from models.data.split import balanced_subset, held_out_count, stratified_split
 from models.workload import Workload
@@ -154,7 +155,8 @@ def test_all_parts_are_standardised_by_the_training_part_only() -> None:
     (mean,), (std,) = parts.statistics
     assert mean != pytest.approx(raw.double().mean().item(), rel=1e-6)
     assert torch.allclose(parts.validation.x, (raw[held_out] - mean) / std)
-    assert torch.allclose(test.x, (examples("digits", load_test).x - mean) / std)
+    (batch,) = evaluation_batches(test, 1000)
+    assert torch.equal(batch.x, (examples("digits", load_test).x - mean) / std)
 
 
 def test_parts_have_the_sizes_that_the_workload_promises() -> None:
@@ -167,3 +169,12 @@ def test_parts_have_the_sizes_that_the_workload_promises() -> None:
 def test_a_process_loads_a_workloads_data_once() -> None:
     assert prepare(digits(batch_size=50), CPU) is prepare(digits(batch_size=20), CPU)
     assert prepare(digits(split_seed=1), CPU) is not prepare(digits(), CPU)
+
+
+@pytest.mark.parametrize("changes", [{"split_seed": 1}, {"train_samples": 500}, {"validation_frac": 0.5}])
+def test_workloads_that_differ_in_their_training_part_share_one_copy_of_the_test_part(changes: dict[str, Any]) -> None:
+    """Each is standardised by the training part of its own."""
+    one, other = prepare_test(digits(), CPU), prepare_test(digits(**changes), CPU)
+    assert one.source is other.source
+    assert one.statistics != other.statistics
+    assert other.statistics == prepare(digits(**changes), CPU).statistics

@@ -7,16 +7,20 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.queues import SimpleQueue as Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import torch
 
 from models.data import DataError, Examples
 from models.data.cache import cache_folder, checksum, kept
+from models.data.prepared import prepare
+from models.workload import Workload
 
 IDENTITY = {"dataset": "test"}
 
@@ -32,6 +36,12 @@ def refuse() -> Examples:
     raise AssertionError("loaded again")
 
 
+def found(label: str, identity: dict[str, Any], load: Callable[[], Examples]) -> Examples:
+    examples = kept(label, identity, load).content
+    assert isinstance(examples, Examples)
+    return examples
+
+
 def load_slowly(log: Path, seconds: float, seen: Queue[str] | None = None) -> None:
     def load() -> Examples:
         with log.open("a") as file:
@@ -39,7 +49,7 @@ def load_slowly(log: Path, seconds: float, seen: Queue[str] | None = None) -> No
         time.sleep(seconds)
         return numbers()
 
-    examples = kept("test", IDENTITY, load)
+    examples = found("test", IDENTITY, load)
     if seen:
         seen.put(checksum(examples))
 
@@ -50,33 +60,32 @@ def only_folder() -> Path:
 
 
 def test_what_was_kept_comes_back_without_loading_again() -> None:
-    first = kept("test", IDENTITY, numbers)
-    again = kept("test", IDENTITY, refuse)
+    first, again = found("test", IDENTITY, numbers), found("test", IDENTITY, refuse)
     assert [torch.equal(*pair) for pair in zip(first, again, strict=True)] == [True, True]
     assert (again.x.dtype, again.x.shape, again.y.dtype) == (torch.uint8, (100, 600), torch.int64)
 
 
 def test_another_identity_is_another_data_set() -> None:
     kept("test", IDENTITY, numbers)
-    other = kept("test", {"dataset": "other"}, lambda: Examples(torch.zeros(2, 3), torch.tensor([1, 0])))
+    other = found("test", {"dataset": "other"}, lambda: Examples(torch.zeros(2, 3), torch.tensor([1, 0])))
     assert (other.x.dtype, other.x.shape, other.y.tolist()) == (torch.float32, (2, 3), [1, 0])
 
 
 def test_a_data_set_can_be_made_of_another_one_of_the_same_module() -> None:
     """Each has a lock of its own, though their names differ behind a dot only."""
     made = Thread(
-        target=kept, args=("own.made", {"dataset": "made"}, lambda: kept("own.raw", IDENTITY, numbers)), daemon=True
+        target=kept, args=("own.made", {"dataset": "made"}, lambda: found("own.raw", IDENTITY, numbers)), daemon=True
     )
     made.start()
     made.join(timeout=20)
     assert not made.is_alive()
-    assert torch.equal(kept("own.made", {"dataset": "made"}, refuse).x, numbers().x)
+    assert torch.equal(found("own.made", {"dataset": "made"}, refuse).x, numbers().x)
 
 
 def test_what_a_process_writes_into_its_examples_stays_its_own() -> None:
-    first = kept("test", IDENTITY, numbers)
+    first = found("test", IDENTITY, numbers)
     first.x.fill_(7)
-    assert torch.equal(kept("test", IDENTITY, refuse).x, numbers().x)
+    assert torch.equal(found("test", IDENTITY, refuse).x, numbers().x)
 
 
 def test_ten_processes_at_once_load_once_and_get_the_same(tmp_path: Path) -> None:
@@ -98,7 +107,7 @@ def test_a_process_that_is_killed_while_it_writes_leaves_nothing_that_is_read(tm
     (cache_folder() / f".{next(cache_folder().glob('*.lock')).stem}.half").mkdir()
     victim.kill()
     victim.join()
-    assert torch.equal(kept("test", IDENTITY, numbers).x, numbers().x)
+    assert torch.equal(found("test", IDENTITY, numbers).x, numbers().x)
     assert not list(cache_folder().glob(".test-*"))
 
 
@@ -109,7 +118,7 @@ def test_a_damaged_file_is_made_again(damage: str) -> None:
     content = bytearray(path.read_bytes())
     content[5] ^= 1
     path.write_bytes(content[:100] if damage == "shorten" else content)
-    assert torch.equal(kept("test", IDENTITY, numbers).x, numbers().x)
+    assert torch.equal(found("test", IDENTITY, numbers).x, numbers().x)
     kept("test", IDENTITY, refuse)
 
 
@@ -120,7 +129,7 @@ def test_an_error_while_loading_keeps_nothing() -> None:
     with pytest.raises(DataError, match="no such folder"):
         kept("test", IDENTITY, fail)
     assert not [path for path in cache_folder().iterdir() if path.is_dir()]
-    assert torch.equal(kept("test", IDENTITY, numbers).x, numbers().x)
+    assert torch.equal(found("test", IDENTITY, numbers).x, numbers().x)
 
 
 def test_a_folder_that_cannot_be_written_to_is_reported_with_the_remedy(
@@ -150,7 +159,7 @@ def test_two_processes_share_the_memory_of_one_data_set() -> None:
     """Each holds the pages of the file, and the kernel halves what is shared: `Pss` is the proportional size."""
 
     def touch(ready: Queue[int], go: Barrier, sizes: Queue[tuple[int, int, int]]) -> None:
-        examples = kept("large", {"dataset": "large"}, lambda: Examples(torch.ones(2**25, dtype=torch.uint8), ones))
+        examples = found("large", {"dataset": "large"}, lambda: Examples(torch.ones(2**25, dtype=torch.uint8), ones))
         ready.put(int(examples.x.sum()))
         go.wait()
         sizes.put(mapped_kilobytes("/large-"))
@@ -168,6 +177,38 @@ def test_two_processes_share_the_memory_of_one_data_set() -> None:
         assert changed == 0
     for process in processes:
         process.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_a_process_that_uses_what_is_kept_never_holds_a_copy_of_it(kind: str) -> None:
+    """Not even while it checks, hashes, splits and measures 64 MiB of images."""
+    count = 2**26 // (3 * 64 * 64 * getattr(torch, kind).itemsize)
+    settings = {"kind": kind, "version": "1", "count": count, "side": 64}
+    workload = Workload(name="w", dataset="tests.models.images:noise", dataset_settings=settings, network="mlp")
+    prepare(workload.model_copy(update={"split_seed": 1}), torch.device("cpu"))
+    pipe, end = FORK.Pipe()
+
+    def use() -> None:
+        end.send("begins")
+        prepare(workload, torch.device("cpu"))
+        end.send("ends")
+
+    process = FORK.Process(target=use)
+    process.start()
+    assert pipe.recv() == "begins"
+    before = peak = private_kilobytes(process.pid)
+    while not pipe.poll(0.001):
+        peak = max(peak, private_kilobytes(process.pid))
+    assert pipe.recv() == "ends"
+    process.join()
+    assert peak - before < 2**14
+
+
+def private_kilobytes(process: int | None) -> int:
+    """Return the memory of a process that is no file's; 0 when it has ended."""
+    found = re.search(r"RssAnon:\s+([0-9]+) kB", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) if found else 0
 
 
 def mapped_kilobytes(name: str) -> tuple[int, int, int]:

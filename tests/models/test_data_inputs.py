@@ -173,6 +173,30 @@ def test_float_images_are_padded_with_black_too() -> None:
     assert (raw[:, 0].abs() < 1e-5).double().mean().item() > 0.5
 
 
+def noise(**settings: Any) -> Workload:
+    return Workload(
+        name="w", dataset="tests.models.images:noise", dataset_settings=settings, network="mlp", batch_size=5
+    )
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int64", "float32", "float64"])
+def test_numbers_that_are_kept_stay_in_their_file_and_make_the_same_batches(kind: str) -> None:
+    """Standardised batch by batch, they equal those that a process standardised once for itself."""
+    own, shared = noise(kind=kind), noise(kind=kind, version="1")
+    ours, theirs = prepare(own, CPU), prepare(shared, CPU)
+    assert isinstance(theirs.train.source, Tensor)
+    assert isinstance(theirs.validation.source, Tensor)
+    assert theirs.train.source.dtype == getattr(torch, kind)
+    assert theirs.train.source.data_ptr() == theirs.validation.source.data_ptr()
+    for one, other in ((ours.train, theirs.train), (ours.validation, theirs.validation)):
+        assert equal(taken(inputs(one), 7), taken(inputs(other), 7))
+        assert equal(taken(inputs(one, Augmentation()), 7), taken(inputs(other, Augmentation()), 7))
+    tests = [
+        taken(evaluation_batches(prepare_test(workload, CPU), 20, channels_last=True), 1) for workload in (own, shared)
+    ]
+    assert equal(*tests)
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["mapped", "streamed"])
 def test_a_training_on_augmented_images_goes_on_from_any_update_as_if_it_had_not_stopped(
     folder: Path, stream: bool

@@ -1,4 +1,4 @@
-"""What a workload may ask of an update: precision, layout, accumulation, clipping, compilation, determinism."""
+"""What a workload may ask of an update: layout, accumulation, clipping, compilation, determinism."""
 
 from __future__ import annotations
 
@@ -21,76 +21,11 @@ from models.training import Pause, Progress, Training, forward, loop, train, tra
 from models.training.account import Account
 from models.training.batches import Batches
 from models.training.process_state import ProcessState
+from tests.models.runs import after, losses, run, weights
 
 MakeTraining = Callable[..., Training]
 NOISY = {"network": "tests.models.toys:noisy", "network_settings": {}}
 IMAGES = {"network": "cifar_resnet", "network_settings": {"depth": 8}, "batch_size": 50}
-
-
-def run(training: Training) -> list[Progress]:
-    """Train and leave out the only part that may differ between equal trainings."""
-    return [dataclasses.replace(progress, train_seconds=0.0) for progress in train(training)]
-
-
-def losses(training: Training) -> list[float]:
-    return [progress.train_loss for progress in train(training)]
-
-
-def after(training: Training, updates: int) -> Pause:
-    """Train for so many updates and return the pause after them."""
-    steps = (step for step in train_with_pauses(training) if isinstance(step, Pause))
-    return next(pause for pause in steps if pause.update == updates)
-
-
-def weights(network: nn.Module) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-
-
-# Precision
-
-
-def test_bf16_is_near_fp32_and_keeps_weights_in_fp32(make_training: MakeTraining) -> None:
-    exact, rounded = losses(make_training(**IMAGES)), losses(make_training(**IMAGES, precision="bf16"))
-    assert rounded == pytest.approx(exact, rel=0.05)
-    assert rounded != exact
-    network = after(make_training(**IMAGES, precision="bf16"), 2).network
-    assert {tensor.dtype for tensor in network.parameters()} == {torch.float32}
-
-
-def test_fp16_is_near_fp32_and_counts_no_overflow_where_there_is_none(make_training: MakeTraining) -> None:
-    exact, scaled = run(make_training()), run(make_training(precision="fp16"))
-    assert [p.train_loss for p in scaled] == pytest.approx([p.train_loss for p in exact], rel=0.01)
-    assert {p.overflows for p in scaled} == {0}
-
-
-def test_overflows_of_fp16_are_counted_and_leave_the_weights(make_training: MakeTraining) -> None:
-    """The first scale of 65,536 times a loss of 10,000 is too much; it is halved until the gradients fit."""
-    training = make_training(
-        precision="fp16", loss="tests.models.toys:steep", settings={"peak_lr": 1e-6}, updates=30, evaluations=30
-    )
-    progress = run(training)
-    counts = [p.overflows for p in progress]
-    leading = next(updates for updates, count in enumerate(counts) if count == updates)
-    assert counts[:leading] == list(range(1, leading + 1))
-    assert 3 < leading <= counts[-1] < 30
-    assert len({p.validation for p in progress[:leading]}) == 1
-    start = build_network("mlp", (1, 8, 8), 10, {"hidden_sizes": []}, stream_seed(training.seed, "init"))
-    assert torch.equal(weights(after(training, leading).network), weights(start))
-    assert not torch.equal(weights(after(training, leading + 1).network), weights(start))
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_gradients_that_are_never_finite_are_a_divergence(make_training: MakeTraining, precision: str) -> None:
-    """In fp16 every update is left out, until the scale has been halved 33 times."""
-    *_, last = run(make_training(precision=precision, loss="tests.models.toys:steepest", updates=60, evaluations=60))
-    assert last.diverged
-    assert (last.update, last.overflows) == ((33, 33) if precision == "fp16" else (1, 0))
-
-
-def test_a_diverging_loss_in_fp16_is_a_divergence_not_an_overflow(make_training: MakeTraining) -> None:
-    *_, last = run(make_training(precision="fp16", settings={"peak_lr": 1e30}, updates=50))
-    assert last.diverged
-    assert math.isnan(last.validation)
 
 
 # Parts of a batch
@@ -189,6 +124,47 @@ def test_every_momentum_of_batch_norm_is_compiled_however_many_there_are(
         settings = {"peak_lr": 0.1, "bn_momentum": 0.01 * (number + 1)}
         run(make_training(network_settings={"batch_norm": True}, compile=True, updates=1, settings=settings))
     assert len(compiled) == most + 2
+    forward._compiled.cache_clear()
+
+
+def test_debiased_statistics_are_compiled_once_though_their_weights_change_with_every_update(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the momentum of the arm is the one that is debiased: it evaluates as without compiling."""
+    forward._compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    settings = {"peak_lr": 0.1, "bn_momentum": 0.001}
+    options: dict[str, Any] = {"network_settings": {"batch_norm": True, "bn_debias": True}, "settings": settings}
+    steps = train_with_pauses(make_training(**options, compile=True))
+    next(steps)
+    with torch.compiler.set_stance("fail_on_recompile"):
+        *_, last = steps
+    assert isinstance(last, Progress)
+    expected = run(make_training(**options))
+    assert last.validation == pytest.approx(expected[-1].validation)
+    assert last.validation > run(make_training(**options | {"network_settings": {"batch_norm": True}}))[-1].validation
+    forward._compiled.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("parts", "mode"), [({}, "reduce-overhead"), ({"micro_batch": 25}, None)], ids=["whole", "in parts"]
+)
+def test_a_gpu_records_graphs_unless_gradients_of_parts_would_overwrite_each_other(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], mode: str | None
+) -> None:
+    """What torch is asked for, without a GPU; batches of 25 and parts of 25 are compiled apart."""
+    modes: list[str | None] = []
+
+    def note(function: Callable[..., Any], *, mode: str | None = None, **_: Any) -> Callable[..., Any]:
+        modes.append(mode)
+        return function
+
+    forward._compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", note)
+    gpu = torch.device("cuda")
+    for options in ({"batch_size": 25}, {"batch_size": 50} | parts):
+        forward.training_forward(make_training(compile=True, **options).workload, None, gpu)
+    assert modes == ["reduce-overhead", mode]
     forward._compiled.cache_clear()
 
 
@@ -334,15 +310,20 @@ def test_losses_that_are_read_together_end_at_the_first_that_is_not_finite() -> 
 
 
 @pytest.mark.parametrize(
-    ("settings", "network"),
-    [({"peak_lr": 0.1}, {}), ({"peak_lr": 1e6}, {"network_settings": {"hidden_sizes": [30]}})],
-    ids=["finished", "diverged"],
+    ("rate", "workload"),
+    [
+        (0.1, {}),
+        (1e6, {"network_settings": {"hidden_sizes": [30]}}),
+        (1e-6, {"precision": "fp16", "loss": "tests.models.toys:steep"}),
+        (0.1, {"precision": "fp16", "loss": "tests.models.toys:steepest"}),
+    ],
+    ids=["finished", "diverged", "finished with overflows", "diverged by overflows"],
 )
 def test_reading_losses_together_changes_no_result(
-    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], network: dict[str, Any]
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch, rate: float, workload: dict[str, Any]
 ) -> None:
     """The way of a GPU, on the CPU; a checkpoint is taken between two readings."""
-    training = make_training(**network, settings=settings, updates=200, evaluations=3)
+    training = make_training(**workload, settings={"peak_lr": rate}, updates=200, evaluations=3)
     one_by_one = run(training)
     monkeypatch.setattr(loop, "Account", lambda device_type: Account(device_type=f"not {device_type}"))
     assert run(training) == one_by_one

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from models.networks import NETWORKS, build_network, check_network, network_setting_defaults
+from models.networks.options import COMMON_SETTINGS
 from models.streams import stream_seed
 
 Case = tuple[str, tuple[int, ...], Mapping[str, Any]]
@@ -49,7 +50,7 @@ def test_every_network_and_every_setting_of_its_own_is_among_the_cases() -> None
     assert {name for name, _, _ in CASES} == set(NETWORKS)
     for name in NETWORKS:
         tried = {key for case, _, settings in CASES if case == name for key in settings}
-        own = set(network_setting_defaults(name)) - {"bn_momentum", "ghost_batch_size", "init"}
+        own = set(network_setting_defaults(name)) - set(COMMON_SETTINGS)
         assert own - tried <= {"channels", "depth", "stem"}, name
 
 
@@ -197,7 +198,7 @@ def test_examples_that_do_not_fit_are_refused_with_what_does(
 
 
 def test_settings_are_the_keyword_parameters_of_a_builder_and_those_of_every_network() -> None:
-    common = {"bn_momentum": None, "ghost_batch_size": None, "init": None}
+    common = {"bn_momentum": None, "bn_debias": False, "ghost_batch_size": None, "init": None}
     assert network_setting_defaults("conv1d") == {"channels": 25, "batch_norm": False, **common}
 
 

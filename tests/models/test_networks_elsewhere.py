@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 import sys
@@ -19,6 +20,7 @@ from models.importing import load_function, source_of
 from models.networks import build_network, check_network, check_network_name
 from models.training import Training, training_identity
 from models.workload import Workload
+from tests.models.runs import run
 
 MODULE = """
 import torch
@@ -90,6 +92,34 @@ def test_imagenets_inception_resnet_is_timms() -> None:
     assert num_parameters(network) == 55_843_464  # timm's own list has 55.84 million
 
 
+@pytest.mark.parametrize(("name", "side"), [("torchvision:resnet50", 64), ("timm:inception_resnet_v2", 75)])
+def test_imagenets_networks_are_trained_and_evaluated_in_both_precisions(
+    make_training: Callable[..., Training], name: str, side: int
+) -> None:
+    """For one update, on images that leave a few pixels to normalise over at the end."""
+    if name.startswith("timm:"):
+        pytest.importorskip("timm")
+    training = make_training(
+        dataset="tests.models.images:noise",
+        dataset_settings={"side": side, "count": 15},
+        network=name,
+        network_settings={},
+        batch_size=4,
+        channels_last=True,
+        settings={"peak_lr": 0.01},
+        updates=1,
+        evaluations=1,
+        read_test=True,
+    )
+    rounded = dataclasses.replace(training, workload=training.workload.model_copy(update={"precision": "bf16"}))
+    [[exact], [near]] = run(training), run(rounded)
+    for progress in (exact, near):
+        assert not progress.diverged
+        assert progress.test in [right / 20 for right in range(21)]
+    assert near.train_loss == pytest.approx(exact.train_loss, rel=0.1)
+    assert near.train_loss != exact.train_loss
+
+
 def test_networks_of_timm_take_images_with_any_number_of_channels() -> None:
     pytest.importorskip("timm")
     network = build_network("timm:resnet10t", (28, 28), 10, {"bn_momentum": 0.05}, seed=0).eval()
@@ -147,11 +177,35 @@ def test_a_function_of_a_module_in_the_current_folder_builds_a_network(my_nets: 
     assert network[0].ghost_batch_size == 4
 
 
-def test_the_network_of_the_documentation_can_be_used_as_it_stands_there(my_nets: Path) -> None:
+def documented(heading: str, file: Path) -> dict[str, Any]:
+    """Write the code of a section into a file, and return the workload that uses it there."""
     page = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")
-    _, code, study = re.split(r"^```(?:python|yaml)$", page.partition("### A network\n")[2], flags=re.MULTILINE)[:3]
-    my_nets.with_name("my_networks.py").write_text(code.partition("```")[0])
+    _, code, study = re.split(r"^```(?:python|yaml)$", page.partition(f"### {heading}\n")[2], flags=re.MULTILINE)[:3]
+    assert code.startswith(f"\n# {file.name}\n")
+    file.write_text(code.partition("```")[0])
     [workload] = yaml.safe_load(study.partition("```")[0])["workloads"]
+    return dict(workload)
+
+
+def test_network_data_and_loss_of_the_documentation_are_trained_together(
+    my_nets: Path, make_training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Points go into no network for images, so that the network gets images, and the same loss."""
+    for module in ("my_networks", "my_data", "my_losses"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    network = documented("A network", my_nets.with_name("my_networks.py"))
+    data = documented("A data set", my_nets.with_name("my_data.py"))
+    loss = documented("A loss", my_nets.with_name("my_losses.py"))["loss"]
+    images = {"dataset": "tests.models.images:noise", "dataset_settings": {}, "batch_size": 8}
+    for workload in (data | {"network_settings": {}, "loss": loss}, network | images | {"loss": loss}):
+        *_, last = run(make_training(**workload, updates=3, evaluations=1, read_test=True))
+        assert (last.update, last.diverged) == (3, False)
+        assert 0 < last.train_loss < 1
+        assert last.test is not None
+
+
+def test_the_network_of_the_documentation_can_be_used_as_it_stands_there(my_nets: Path) -> None:
+    workload = documented("A network", my_nets.with_name("my_networks.py"))
     facts = check_network(workload["network"], (3, 32, 32), 10, workload["network_settings"])
     assert facts.num_parameters == 77_322  # 1792 + 128 + 73,856 + 256 + 1290
     Workload(**workload)
