@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import threading
-import zipfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,16 +14,13 @@ from hypothesis import strategies as st
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.errors import InputError
-from sweeps.jobs import bundle, client
+from sweeps.jobs import client
 from sweeps.jobs.arrival import arrive
-from sweeps.jobs.bundle import STUDY_FILE, SUBMISSION_FILE, code_in, study_text, write_archive
-from sweeps.jobs.checks import check_data_roots, check_own_code, jobs_url, tracking_uri_for
+from sweeps.jobs.checks import check_data_roots, jobs_url, tracking_uri_for
 from sweeps.jobs.client import Jobs
-from sweeps.jobs.guard import check_guarded
 from sweeps.jobs.names import Job, JobName, find_job, next_name, parsed_name
 from sweeps.jobs.submission import VARIABLE, Submission, check_versions, merged_environment, received
-from sweeps.loading import load_study
-from sweeps.provenance import git_state, machine
+from sweeps.provenance import machine
 from tests.sweeps.studies import tiny_study
 
 HASH = "0123456789abcdef" * 4
@@ -202,155 +193,6 @@ def test_no_data_folder_is_taken() -> None:
     check_data_roots(tiny_study(), [HOME, PROJECT], on_cluster=False)
 
 
-# What travels
-
-
-def git(folder: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    (folder / "data").mkdir(parents=True)
-    (folder / ".gitignore").write_text("data/\n*.log\n")
-    (folder / "net.py").write_text("x = 1\n")
-    (folder / "data" / "big.bin").write_bytes(b"0" * 1000)
-    (folder / "run.log").write_text("no")
-    git(folder, "init", "-q")
-    git(folder, "add", ".")
-    git(folder, "commit", "-qm", "first")
-    return folder
-
-
-def test_code_travels_as_git_would_keep_it(repository: Path) -> None:
-    (repository / "new.py").write_text("y = 2\n")
-    assert set(code_in(repository).sizes) == {".gitignore", "net.py", "new.py"}
-
-
-def test_code_in_submodules_travels_too(repository: Path, tmp_path: Path) -> None:
-    library = tmp_path / "library"
-    library.mkdir()
-    (library / "layers.py").write_text("z = 3\n")
-    git(library, "init", "-q")
-    git(library, "add", ".")
-    git(library, "commit", "-qm", "first")
-    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "lib/layers")
-    (repository / "lib" / "layers" / "new.py").write_text("y = 2\n")
-    sent = {".gitignore", ".gitmodules", "net.py", "lib/layers/layers.py", "lib/layers/new.py"}
-    assert set(code_in(repository).sizes) == sent
-    git(repository, "submodule", "deinit", "-q", "-f", "lib/layers")
-    with pytest.raises(InputError, match=r"lib/layers is not. Run: git submodule update --init"):
-        code_in(repository)
-
-
-def test_a_link_to_a_folder_is_refused_rather_than_left_out(repository: Path) -> None:
-    (repository / "package").mkdir()
-    (repository / "package" / "a.py").write_text("a = 1\n")
-    (repository / "alias").symlink_to("package")
-    with pytest.raises(InputError, match="alias leads to a folder"):
-        code_in(repository)
-
-
-def study_naming(*networks: str) -> Any:
-    workload = {"name": "w", "dataset": "digits", "batch_size": 64}
-    return tiny_study(workloads=[{**workload, "name": f"w{i}", "network": name} for i, name in enumerate(networks)])
-
-
-def test_code_of_the_current_folder_that_does_not_travel_is_refused_with_its_place(repository: Path) -> None:
-    (repository / "nets").mkdir()
-    (repository / "nets" / "mine.py").write_text("raise RuntimeError('imported')\n")
-    study = study_naming("mlp", "net:small", "nets.mine:large")
-    with pytest.raises(InputError, match=r"--code \.") as refusal:
-        check_own_code(study, repository, None)
-    assert "workloads[1].network: must be code that the cluster has, or that travels; got 'net:small'" in str(
-        refusal.value
-    )
-    assert "workloads[2].network" in str(refusal.value)
-    check_own_code(study, repository, code_in(repository))
-    (repository / ".gitignore").write_text("nets/\n")
-    with pytest.raises(InputError, match=r"has no nets/mine\.py, or git ignores it"):
-        check_own_code(study, repository, code_in(repository))
-
-
-def test_code_that_is_installed_or_not_here_at_all_is_the_clusters(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check_own_code(study_naming("not_here:small", "torchvision:resnet18"), repository, None)
-    monkeypatch.syspath_prepend(str(repository))
-    check_own_code(study_naming("net:small"), repository.parent, None)  # as if installed
-    with pytest.raises(InputError, match="net:small"):
-        check_own_code(study_naming("net:small"), repository, None)
-
-
-def test_a_file_that_is_gone_but_not_committed_does_not_travel(repository: Path) -> None:
-    (repository / "net.py").unlink()
-    assert set(code_in(repository).sizes) == {".gitignore"}
-
-
-def test_too_much_code_is_refused_with_the_largest_files(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "MAX_BYTES", 2**20)
-    (repository / "weights.bin").write_bytes(b"0" * (2 * 2**20))
-    with pytest.raises(InputError, match=r"at most 1\.0 MiB; got 2\.0 MiB.*weights\.bin \(2\.0 MiB\)"):
-        code_in(repository)
-
-
-def test_a_link_out_of_the_folder_is_refused(repository: Path, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("x")
-    (repository / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(InputError, match="link leads to"):
-        code_in(repository)
-
-
-def test_a_folder_outside_of_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(InputError, match="inside a git repository"):
-        code_in(tmp_path)
-
-
-def test_the_archive_holds_study_note_and_code_and_is_the_same_again(repository: Path, tmp_path: Path) -> None:
-    study, code = tiny_study(), code_in(repository)
-    archives = [tmp_path / name for name in ("one.zip", "two.zip")]
-    for archive in archives:
-        write_archive(archive, study, "{}", code)
-    assert archives[0].read_bytes() == archives[1].read_bytes()
-    with zipfile.ZipFile(archives[0]) as archive:
-        assert set(archive.namelist()) == {STUDY_FILE, SUBMISSION_FILE, ".gitignore", "net.py"}
-        assert archive.read("net.py") == b"x = 1\n"
-
-
-@pytest.mark.parametrize("name", ["quickstart", "digits"])
-def test_a_study_that_has_travelled_is_the_same_study(name: str, tmp_path: Path) -> None:
-    study = load_study(name, ["tuning.draws=5", "question=How many?"])
-    path = tmp_path / "study.yaml"
-    path.write_text(study_text(study), encoding="utf-8")
-    assert load_study(str(path)) == study
-    assert load_study(str(path)).protocol_hash() == study.protocol_hash()
-
-
-# The state of the code
-
-
-def test_git_state_tells_changes_apart_that_are_not_committed(repository: Path) -> None:
-    clean = git_state(repository)
-    assert clean["git_dirty"] == "no"
-    assert "git_diff_sha256" not in clean
-    (repository / "net.py").write_text("x = 2\n")
-    changed = git_state(repository)
-    (repository / "new.py").write_text("y = 1\n")
-    added = git_state(repository)
-    (repository / "new.py").write_text("y = 2\n")
-    assert len({state["git_diff_sha256"] for state in (changed, added, git_state(repository))}) == 3
-    assert {state["git_commit"] for state in (clean, changed, added)} == {clean["git_commit"]}
-    assert git_state(repository) == git_state(repository)
-
-
-def test_the_command_is_recorded_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["fairsweep", "launch", "a b.yaml", "--tracking-uri", "http://me:hunter2@mlflow"])
-    assert machine()["command"] == "fairsweep launch 'a b.yaml' --tracking-uri http://***@mlflow"
-
-
 # Arriving on the cluster
 
 
@@ -456,119 +298,6 @@ def test_a_job_without_an_mlflow_server_is_refused_unless_that_is_meant(
         arrive(submission(), dict(environment))
     plain = json.loads(submission().text())
     assert arrive(Submission(**{**plain, "store_on_head": True}), dict(environment)) == []
-
-
-# Tokens and strangers
-
-
-@contextmanager
-def server(token: str | None, *, ray: bool = True) -> Iterator[str]:
-    """A server that answers like Ray's dashboard, behind a token or open."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            given = self.headers.get("Authorization")
-            status = 200 if token is None or given == f"Bearer {token}" else 403 if given else 401
-            found = b"[]" if "jobs" in self.path else b'{"version": "4", "ray_version": "2.60.0"}'
-            content = found if ray and status == 200 else b"hello"
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{http.server_port}"
-        finally:
-            http.shutdown()
-
-
-def test_a_cluster_that_asks_for_our_token_is_taken() -> None:
-    with server("right") as url:
-        check_guarded(url, "right", allow_open=False)
-
-
-def test_a_missing_and_a_wrong_token_are_told_apart_and_not_repeated() -> None:
-    with server("right") as url:
-        with pytest.raises(ClusterError, match=r"a token, and there is none here: nothing in .*RAY_AUTH_TOKEN_PATH"):
-            check_guarded(url, None, allow_open=True)
-        with pytest.raises(ClusterError, match="does not take the token") as refusal:
-            check_guarded(url, "wrong-one", allow_open=True)
-    assert "wrong-one" not in str(refusal.value)
-
-
-@pytest.mark.parametrize("token", [None, "right"])
-def test_a_cluster_open_to_everybody_is_refused_unless_that_is_meant(token: str | None) -> None:
-    with server(None) as url:
-        with pytest.raises(ClusterError, match="must ask for a token"):
-            check_guarded(url, token, allow_open=False)
-        check_guarded(url, token, allow_open=True)
-
-
-def test_a_dead_address_and_a_server_of_another_kind_are_no_cluster() -> None:
-    with pytest.raises(ClusterError, match="Connection refused"):
-        check_guarded("http://127.0.0.1:1", None, allow_open=False)
-    with server(None, ray=False) as url, pytest.raises(ClusterError, match="something else answers"):
-        check_guarded(url, None, allow_open=True)
-
-
-@pytest.mark.parametrize("token", ["two words", "line\nbreak", "\x00secret", "schlüssel"])
-def test_what_cannot_be_a_token_is_refused_and_not_repeated(token: str) -> None:
-    with server("right") as url, pytest.raises(ClusterError, match="must be one word") as refusal:
-        check_guarded(url, token, allow_open=False)
-    assert token not in str(refusal.value)
-
-
-def test_a_token_is_not_handed_to_where_a_cluster_redirects() -> None:
-    heard: list[str | None] = []
-
-    class Elsewhere(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            heard.append(self.headers.get("Authorization"))
-            self.send_response(302 if "jobs" in self.path or "version" in self.path else 200)
-            self.send_header("Location", "/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Elsewhere) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        with pytest.raises(ClusterError, match="answers with status 302"):
-            check_guarded(f"http://127.0.0.1:{http.server_port}", "right", allow_open=False)
-        http.shutdown()
-    assert heard.count("Bearer right") == 1
-
-
-def test_no_proxy_hears_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither from the first requests nor from Ray's own client, which heeds the environment."""
-    heard: list[str | None] = []
-
-    class Proxy(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            heard.append(self.headers.get("Authorization"))
-            self.send_error(502)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy, server("right") as url:
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
-        monkeypatch.setenv("no_proxy", "elsewhere.example.com")
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
-        assert Jobs(url, allow_open=False).all() == []
-        with pytest.raises(ClusterError, match=r"http_proxy is not used, since a proxy would hear the token\.$"):
-            check_guarded("http://127.0.0.1:1", "right", allow_open=False)
-        proxy.shutdown()
-    assert heard == []
-    assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("elsewhere.example.com", None)
 
 
 # Following

@@ -1,0 +1,126 @@
+"""To whom the token of a cluster is shown: no cluster is needed, only what answers like one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from sweeps.cluster.addresses import ClusterError
+from sweeps.jobs.client import Jobs
+from sweeps.jobs.guard import check_guarded
+
+
+@contextmanager
+def server(token: str | None, *, ray: bool = True) -> Iterator[str]:
+    """A server that answers like Ray's dashboard, behind a token or open."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            given = self.headers.get("Authorization")
+            status = 200 if token is None or given == f"Bearer {token}" else 403 if given else 401
+            found = b"[]" if "jobs" in self.path else b'{"version": "4", "ray_version": "2.60.0"}'
+            content = found if ray and status == 200 else b"hello"
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{http.server_port}"
+        finally:
+            http.shutdown()
+
+
+def test_a_cluster_that_asks_for_our_token_is_taken() -> None:
+    with server("right") as url:
+        check_guarded(url, "right", allow_open=False)
+
+
+def test_a_missing_and_a_wrong_token_are_told_apart_and_not_repeated() -> None:
+    with server("right") as url:
+        with pytest.raises(ClusterError, match=r"a token, and there is none here: nothing in .*RAY_AUTH_TOKEN_PATH"):
+            check_guarded(url, None, allow_open=True)
+        with pytest.raises(ClusterError, match="does not take the token") as refusal:
+            check_guarded(url, "wrong-one", allow_open=True)
+    assert "wrong-one" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("token", [None, "right"])
+def test_a_cluster_open_to_everybody_is_refused_unless_that_is_meant(token: str | None) -> None:
+    with server(None) as url:
+        with pytest.raises(ClusterError, match="must ask for a token"):
+            check_guarded(url, token, allow_open=False)
+        check_guarded(url, token, allow_open=True)
+
+
+def test_a_dead_address_and_a_server_of_another_kind_are_no_cluster() -> None:
+    with pytest.raises(ClusterError, match="Connection refused"):
+        check_guarded("http://127.0.0.1:1", None, allow_open=False)
+    with server(None, ray=False) as url, pytest.raises(ClusterError, match="something else answers"):
+        check_guarded(url, None, allow_open=True)
+
+
+@pytest.mark.parametrize("token", ["two words", "line\nbreak", "\x00secret", "schlüssel"])
+def test_what_cannot_be_a_token_is_refused_and_not_repeated(token: str) -> None:
+    with server("right") as url, pytest.raises(ClusterError, match="must be one word") as refusal:
+        check_guarded(url, token, allow_open=False)
+    assert token not in str(refusal.value)
+
+
+def test_a_token_is_not_handed_to_where_a_cluster_redirects() -> None:
+    heard: list[str | None] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization"))
+            self.send_response(302 if "jobs" in self.path or "version" in self.path else 200)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        with pytest.raises(ClusterError, match="answers with status 302"):
+            check_guarded(f"http://127.0.0.1:{http.server_port}", "right", allow_open=False)
+        http.shutdown()
+    assert heard.count("Bearer right") == 1
+
+
+def test_no_proxy_hears_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither from the first requests nor from Ray's own client, which heeds the environment."""
+    heard: list[str | None] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization"))
+            self.send_error(502)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy, server("right") as url:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        monkeypatch.setenv("no_proxy", "elsewhere.example.com")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
+        assert Jobs(url, allow_open=False).all() == []
+        with pytest.raises(ClusterError, match=r"http_proxy is not used, since a proxy would hear the token\.$"):
+            check_guarded("http://127.0.0.1:1", "right", allow_open=False)
+        proxy.shutdown()
+    assert heard == []
+    assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("elsewhere.example.com", None)
