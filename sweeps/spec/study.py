@@ -120,9 +120,11 @@ class Study(Part):
 
 
 def as_in_a_file(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `Study.recorded` wrote as the content of a study file."""
-    budgets = recorded["budgets"]
-    return {**recorded, "budgets": {budgets["unit"]: budgets["amounts"]}}
+    """Return what `Study.recorded` wrote as the content of a study file, of which values can be replaced."""
+    budgets, confirm = recorded["budgets"], dict(recorded["confirm"])
+    if confirm.get("until", "planned") == "planned":
+        confirm.pop("max_seeds", None)  # it follows from seeds
+    return {**recorded, "budgets": {budgets["unit"]: budgets["amounts"]}, "confirm": confirm}
 
 
 #: Parts of a study that decide no result: they may change between launches.

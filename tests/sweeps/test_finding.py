@@ -69,8 +69,8 @@ def test_resources_and_data_folders_are_those_of_the_newest_launch(home: Path) -
 
 def test_values_of_a_recorded_study_can_be_replaced(home: Path) -> None:
     launched(tiny_study(study="more"), home)
-    found = named_study("more", ("tuning.draws=5", "budgets.updates=[4, 8, 16]"))
-    assert found == tiny_study(study="more", tuning={"draws": 5}, budgets={"updates": [4, 8, 16]})
+    found = named_study("more", ("tuning.draws=5", "budgets.updates=[4, 8, 16]", "confirm.seeds=7"))
+    assert found == tiny_study(study="more", tuning={"draws": 5}, budgets={"updates": [4, 8, 16]}, confirm={"seeds": 7})
     with pytest.raises(InputError, match=r"study more as recorded in sqlite:.*tuning.draws"):
         named_study("more", ("tuning.draws=none",))
 
