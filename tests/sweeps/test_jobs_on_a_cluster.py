@@ -202,7 +202,7 @@ def test_of_two_clients_that_submit_at_once_one_is_refused(
     archive = tmp_path / "job.zip"
     with zipfile.ZipFile(archive, "w") as empty:
         empty.writestr("note", "x")
-    entry = Entry(command="sleep 20", archive=archive, variables={})
+    entry = Entry(command="sleep 20", archive=archive, study_text="", variables={})
     name = JobName(study="raced", rules="01234567", attempt=1)
     first, second = (Jobs(client.head.url, allow_open=False) for _ in range(2))
     first.submit(name, entry)
@@ -243,6 +243,7 @@ def test_code_that_is_sent_comes_before_what_is_installed(
 
 @pytest.mark.parametrize("command", [["status"], ["logs", "tiny"], ["stop", "tiny"], ["launch", "tiny.yaml"]])
 def test_a_wrong_token_is_refused_in_one_line(client: Client, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "token").touch(mode=0o600)
     (tmp_path / "token").write_text("0" * 64)
     refused = client(*command, RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
     assert refused.returncode == 1
