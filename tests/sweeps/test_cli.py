@@ -72,7 +72,7 @@ def test_plan_says_of_data_that_is_there_but_damaged_that_it_cannot_be_used(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAIRSWEEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("models.data.prepared._DECODED_FOR_STATISTICS", 1)  # so that only a training meets the rest
+    monkeypatch.setattr("models.data.moments._DECODED", 1)  # so that only a training meets the rest
     images = make_folder(tmp_path, {"train/cat": 5, "train/dog": 5})
     for path in images.rglob("dog/*.png"):
         path.write_text("no image")
