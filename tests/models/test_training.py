@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data import prepared
+from models.data import load_part, prepared
 from models.networks import build_network
 from models.streams import stream_seed
 from models.training import Progress, Training, evaluation_updates, train
@@ -145,11 +145,13 @@ def test_the_split_does_not_depend_on_the_seed_of_a_training(make_training: Make
 def test_without_read_test_the_test_part_is_never_loaded(
     make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("the test part was loaded")
+    def refuse(*named: Any) -> Any:
+        if "test" in named:
+            raise AssertionError("the test part was loaded")
+        return load_part(*named)
 
     prepared._prepare_test.cache_clear()
-    monkeypatch.setattr(prepared, "load_test", refuse)
+    monkeypatch.setattr(prepared, "load_part", refuse)
     assert all(progress.test is None for progress in run(make_training(read_test=False)))
     with pytest.raises(AssertionError, match="was loaded"):
         run(make_training(read_test=True))
