@@ -20,8 +20,8 @@ from tests.chaos.ledger import Ledger, count_ended, differences, read_ledger
 from tests.chaos.stage import Stage
 from tests.chaos.strikes import Moment, Strike, strikes_of
 
-#: A launch that takes longer is killed, which counts as wrong.
-_LAUNCH_SECONDS = 300.0
+#: A launch in which no trial ends for so long is killed, which counts as wrong.
+_STILL_SECONDS = 300.0
 _POLL_SECONDS = 0.05
 _TRIALS = 16
 #: Launches that are left alone, after those that were struck, before a study is given up.
@@ -100,7 +100,8 @@ def play_calm(stage: Stage) -> Calm:
     stage.mend()
     study, log = _write_study(stage, "calm"), stage.folder / "calm.log"
     launched = _launch(stage, study, log, (), start_seconds=0.0)
-    assert launched.code == 0, log.read_text()
+    assert not launched.timed_out, f"no trial ended for {_STILL_SECONDS:.0f} s:\n{log.read_text()}"
+    assert launched.code == 0, f"it ended with {launched.code}:\n{log.read_text()}"
     ledger = read_ledger(stage.database, "calm")
     assert ledger.ended.keys() == _planned_keys(study, ledger), "the undisturbed run is not what the protocol plans"
     assert all(len(runs) == 1 for runs in ledger.ended.values())
@@ -124,7 +125,7 @@ def play(stage: Stage, calm: Calm, seed: int) -> Round:
         played.codes.append(launched.code)
         played.landed.update(launched.landed)
         if launched.timed_out:
-            played.wrong.append(f"Launch {len(played.codes)} was killed after {_LAUNCH_SECONDS:.0f} s.")
+            played.wrong.append(f"Launch {len(played.codes)} was killed: no trial ended for {_STILL_SECONDS:.0f} s.")
         elif launched.code not in _CODES and not (
             launched.code == -signal.SIGKILL and "kill driver" in launched.landed
         ):
@@ -148,7 +149,7 @@ class _Launched:
         code: its exit code.
         landed: what was struck.
         start_seconds: how long it took until the first trial had ended.
-        timed_out: it took so long that it was killed.
+        timed_out: it was killed, since no trial ended any more.
     """
 
     code: int = 0
@@ -168,7 +169,7 @@ def _launch(stage: Stage, study: Path, log: Path, strikes: Sequence[Strike], sta
         began = at = time.monotonic()
         trials = 0
         try:
-            while process.poll() is None and (now := time.monotonic()) - began < _LAUNCH_SECONDS:
+            while process.poll() is None and (now := time.monotonic()) - at < _STILL_SECONDS:
                 if (ended := count_ended(stage.database, study.stem, spool) - before) > trials:
                     launched.start_seconds = launched.start_seconds or now - began
                     trials, at = ended, now
