@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from models.data import DataError
 from models.data.prepared import data_facts
-from models.training import Progress
+from models.training import Progress, cpu_computes_in
 from sweeps.board import Board
 from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.capacity import placed, shortage
@@ -101,8 +101,10 @@ class Launch:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return what the user should know of the cluster, one sentence each."""
-        return self.placement.notes if self.placement else ()
+        """Return what the user should know of where trials run, one sentence each."""
+        if self.placement is None:
+            return ()
+        return (*self.placement.notes, *(slow_precisions(self.study) if self.target.address == "local" else ()))
 
     @property
     def trouble(self) -> str:
@@ -217,6 +219,18 @@ def prepared(
             recorder.close(done=launch is not None and launch.is_complete)
             if launch is not None:
                 launch.undelivered = 0 if delivered else recorder.waiting
+
+
+def slow_precisions(study: Study) -> tuple[str, ...]:
+    """Say, in a sentence each, which precisions of a study the CPU of this machine has no instructions for."""
+    if study.resources.gpu:
+        return ()
+    slow = {workload.precision for workload in study.workloads if not cpu_computes_in(workload.precision)}
+    return tuple(
+        f"The CPU of this machine has no instructions for precision {precision}, and takes several times as long with "
+        "it as with fp32."
+        for precision in sorted(slow)
+    )
 
 
 def _replayed(study: Study, outcomes: list[Outcome]) -> tuple[Protocol, Board]:

@@ -12,6 +12,7 @@ from models.training.checkpoint import (
     training_identity,
 )
 from models.training.fitting import idle_reason
+from models.training.forward import cpu_computes_in
 from models.training.loop import Pause, evaluation_updates, train, train_with_pauses
 from models.training.values import Progress, Training
 
@@ -23,6 +24,7 @@ __all__ = [
     "Progress",
     "Training",
     "check_settings",
+    "cpu_computes_in",
     "evaluation_updates",
     "idle_reason",
     "load_checkpoint",

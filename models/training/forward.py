@@ -18,6 +18,16 @@ Forward: TypeAlias = Callable[[nn.Module, Tensor], Tensor]
 DTYPES: Mapping[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def cpu_computes_in(precision: str) -> bool:
+    """Tell whether the CPU of this machine has instructions for a precision.
+
+    Without them torch converts numbers on the way, and takes several times as long as in fp32.
+    """
+    return precision == "fp32" or any(
+        has is True and precision in name for name, has in torch.cpu.get_capabilities().items()
+    )
+
+
 def plain_forward(workload: Workload, device: torch.device) -> Forward:
     """Return how a workload's network is evaluated: in the workload's precision, never compiled."""
     return _in_precision(_call, DTYPES[workload.precision], device)

@@ -74,7 +74,7 @@ def _findings(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding(name="python", text=about, ok=sys.version_info >= (3, 11))
     for name, version in package_versions().items():
         yield version_finding(name, version)
-    yield Finding(name="cpu", text=f"{os.cpu_count()} cores")
+    yield _cpu()
     yield _gpus()
     places = Places.from_environment(environment)
     yield _writable("home", places.home, "FAIRSWEEP_HOME")
@@ -99,6 +99,13 @@ def version_finding(name: str, version: str) -> Finding:
     if Version(version) >= Version(minimum):
         return Finding(name=name, text=f"{version} (at least {minimum}: {reason})")
     return Finding(name=name, text=f"{version}; must be at least {minimum}: {reason}", ok=False)
+
+
+def _cpu() -> Finding:
+    from models.training import cpu_computes_in
+
+    quick = ", ".join(precision for precision in ("bf16", "fp16") if cpu_computes_in(precision))
+    return Finding(name="cpu", text=f"{os.cpu_count()} cores; beside fp32 it has instructions for {quick or 'none'}")
 
 
 def _gpus() -> Finding:

@@ -149,7 +149,7 @@ def _run(loaded: Study, how: LaunchOptions, go_on: str) -> None:
         if running.placement is not None:
             _note_verdicts(loaded)
         for note in running.notes:
-            _say(note)
+            _say(f"note: {note}")
         slots = running.placement.limit(how.max_concurrent) if running.placement else 1
         watch = Watch(running.board, slots, lambda: running.trouble)
         try:

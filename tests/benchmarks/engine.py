@@ -1,7 +1,8 @@
 """Measure the training engine, side by side in one run: speed, overhead, input pipeline, memory, accuracy.
 
 * ResNet-20 on images of 32 x 32, batch 128, one thread: the engine (channels_last, bf16, batched augmentation) against
-  the usual recipe (DataLoader, PIL transforms, fp32). Aim: twice as many updates per second.
+  the usual recipe (DataLoader, PIL transforms, fp32). Aim: twice as many updates per second. On a core that has no
+  instructions for bf16 all is measured in fp32, and this aim does not count.
 * The engine against a bare loop of the same operations. Aim: less than 3 % more.
 * The share of the input pipeline in an update. Aim: less than 3 %.
 * The memory that a second process takes for the same images, at the most. Aim: less than a tenth of them.
@@ -38,7 +39,7 @@ from models.data import Dataset, Examples
 from models.data.inputs import TrainingInputs, evaluation_batches
 from models.data.prepared import Part, prepare, prepare_test
 from models.networks import build_network
-from models.training import Pause, Progress, Training, train_with_pauses
+from models.training import Pause, Progress, Training, cpu_computes_in, train_with_pauses
 from models.training.batches import Batches
 from models.workload import Budget, Workload
 
@@ -50,7 +51,7 @@ MOST_POINTS_APART = 0.5
 
 CPU = torch.device("cpu")
 CROP_AND_FLIP = {"flip": True, "crop": 4}
-FAST = {"precision": "bf16", "channels_last": True}
+FAST = {"precision": "bf16" if cpu_computes_in("bf16") else "fp32", "channels_last": True}
 RESNET = {"network": "cifar_resnet", "network_settings": {"depth": 20}, "batch_size": 128}
 LENET = {"network": "lenet", "batch_size": 128}
 PEAK_LR = {"cifar_resnet": 0.05, "lenet": 0.02}
@@ -209,11 +210,11 @@ def against_the_usual_recipe(updates: int, rounds: int) -> Iterator[str]:
     fast, usual = random_images(augmentation=CROP_AND_FLIP, **FAST), random_images(augmentation=CROP_AND_FLIP)
     runs = {
         "usual": lambda: usual_updates(usual, updates),
-        "engine in fp32": lambda: engine_updates(usual, updates),
+        "engine in fp32, contiguous": lambda: engine_updates(usual, updates),
         "engine": lambda: engine_updates(fast, updates),
     }
-    faster = report("ResNet-20, batch 128", interleaved(runs, rounds), "usual", "engine")
-    if faster < LEAST_SPEED_UP:
+    faster = report(f"ResNet-20, batch 128, {FAST['precision']}", interleaved(runs, rounds), "usual", "engine")
+    if faster < LEAST_SPEED_UP and FAST["precision"] == "bf16":
         yield f"ResNet-20: {faster:.2f} times as fast as the usual recipe, aim {LEAST_SPEED_UP:g}"
 
 

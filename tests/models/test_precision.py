@@ -12,7 +12,7 @@ import torch
 from models.networks import build_network
 from models.optimizers import OPTIMIZERS
 from models.streams import stream_seed
-from models.training import Pause, Progress, Training, train_with_pauses
+from models.training import Pause, Progress, Training, cpu_computes_in, train_with_pauses
 from tests.models.runs import after, losses, run, weights
 
 MakeTraining = Callable[..., Training]
@@ -115,3 +115,22 @@ def test_a_diverging_loss_in_fp16_is_a_divergence_not_an_overflow(make_training:
     *_, last = run(make_training(precision="fp16", settings={"peak_lr": 1e30}, updates=50))
     assert last.diverged
     assert math.isnan(last.validation)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "quick"),
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_fp16": False, "architecture": "bf16"}, {"fp32"}),
+        ({"avx512_bf16": True, "avx512_fp16": False}, {"fp32", "bf16"}),
+        ({"bf16": True, "fp16_arith": True, "sve_max_length": 128}, {"fp32", "bf16", "fp16"}),
+    ],
+)
+def test_a_cpu_computes_in_the_precisions_that_it_has_instructions_for(
+    monkeypatch: pytest.MonkeyPatch, instructions: dict[str, object], quick: set[str]
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    assert {precision for precision in ("fp32", "bf16", "fp16") if cpu_computes_in(precision)} == quick
+
+
+def test_this_cpu_says_which_instructions_it_has() -> None:
+    assert any(value is True for value in torch.cpu.get_capabilities().values())

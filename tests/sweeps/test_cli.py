@@ -145,6 +145,7 @@ def test_doctor_checks_versions_store_and_places(cli: Cli, home: Path) -> None:
     assert cli("doctor") == 0
     for word in ("python", "torch", "ray", "mlflow", "home", "tracking", "ray auth"):
         assert word in cli.out
+    assert "cores; beside fp32 it has instructions for" in " ".join(cli.out.split())
     assert re.search(r"decoded images .* GiB of them", " ".join(cli.out.split()))
 
 

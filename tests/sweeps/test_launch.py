@@ -13,14 +13,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from mlflow import MlflowClient
 
 from analysis.results import read_study
+from sweeps.launching import slow_precisions
 from sweeps.loading import validate_study
 from sweeps.protocol import planned_trials
 from tests.commands import fairsweep, start, uri, write_study
-from tests.sweeps.studies import tiny_data
+from tests.sweeps.studies import tiny_data, tiny_study
 
 pytestmark = pytest.mark.cluster
 
@@ -302,3 +304,16 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path, address: str) -> Non
     refused = fairsweep(tmp_path, "launch", str(write_study(tmp_path)), "--address", address)
     assert refused.returncode == 2
     assert "--address must be local, auto, HOST:PORT" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("precision", "request_", "said"), [("bf16", {}, 1), ("fp32", {}, 0), ("bf16", {"cpu": 1, "gpu": 1}, 0)]
+)
+def test_a_precision_that_the_cpu_has_no_instructions_for_is_named(
+    monkeypatch: pytest.MonkeyPatch, precision: str, request_: dict[str, int], said: int
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    workloads = [{**tiny_data()["workloads"][0], "precision": precision}]
+    resources = {"resources": request_} if request_ else {}
+    slow = slow_precisions(tiny_study(workloads=workloads, **resources))
+    assert ["precision bf16" in sentence for sentence in slow] == [True] * said
