@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from sweeps.loading import validate_study
 from sweeps.spec import Study
+
+_numbers = itertools.count()
+
+
+def new_name() -> str:
+    """Return a name that no other study of this process has."""
+    return f"study-{next(_numbers)}"
 
 
 def tiny_study(**changes: Any) -> Study:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,9 +19,7 @@ from sweeps.recording import connect, trial_runs
 from sweeps.recording.record import record_of
 from sweeps.recording.trial_runs import TrialRuns
 from sweeps.trial import TrialResult, failed_result, job_for, run_to_end
-from tests.sweeps.studies import tiny_study
-
-_names = (f"study-{number}" for number in itertools.count())
+from tests.sweeps.studies import new_name, tiny_study
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +29,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
 
 @pytest.fixture
 def experiment(client: MlflowClient) -> str:
-    return str(client.create_experiment(next(_names)))
+    return str(client.create_experiment(new_name()))
 
 
 @pytest.fixture(scope="module")

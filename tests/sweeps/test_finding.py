@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from sweeps.loading import shipped_studies
 from sweeps.places import Places
 from sweeps.recording import Recorder
 from sweeps.spec import Study
+from tests.answering import Answer, answering
 from tests.sweeps.studies import tiny_data, tiny_study
 from tests.sweeps.test_cli import Cli
 
@@ -126,24 +125,12 @@ def job(submission_id: str, study: Study | None, *, started: int, exit_code: int
 
 @contextmanager
 def cluster(*jobs: dict[str, Any]) -> Iterator[str]:
-    class Dashboard(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = json.dumps(list(jobs) if "jobs" in self.path else {"version": "4", "ray_version": "2.60.0"})
-            self.send_response(200 if self.headers.get("Authorization") else 401)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content.encode())
+    def dashboard(path: str, token: str | None) -> Answer:
+        content = json.dumps(list(jobs) if "jobs" in path else {"version": "4", "ray_version": "2.60.0"})
+        return Answer(200 if token else 401, content.encode(), {"Content-Type": "application/json"})
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Dashboard) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{http.server_port}"
-        finally:
-            http.shutdown()
+    with answering(dashboard) as url:
+        yield url
 
 
 def test_where_the_record_cannot_be_read_the_cluster_knows_what_was_submitted_last(

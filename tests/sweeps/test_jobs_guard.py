@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import pytest
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.jobs.client import Jobs
 from sweeps.jobs.guard import check_guarded
+from tests.answering import Answer, answering
 
 
 @contextmanager
 def server(token: str | None, *, ray: bool = True) -> Iterator[str]:
     """A server that answers like Ray's dashboard, behind a token or open."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            given = self.headers.get("Authorization")
-            status = 200 if token is None or given == f"Bearer {token}" else 403 if given else 401
-            found = b"[]" if "jobs" in self.path else b'{"version": "4", "ray_version": "2.60.0"}'
-            content = found if ray and status == 200 else b"hello"
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def dashboard(path: str, given: str | None) -> Answer:
+        status = 200 if token is None or given == f"Bearer {token}" else 403 if given else 401
+        found = b"[]" if "jobs" in path else b'{"version": "4", "ray_version": "2.60.0"}'
+        return Answer(status, found if ray and status == 200 else b"hello")
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{http.server_port}"
-        finally:
-            http.shutdown()
+    with answering(dashboard) as url:
+        yield url
 
 
 def test_a_cluster_that_asks_for_our_token_is_taken() -> None:
@@ -81,22 +66,12 @@ def test_what_cannot_be_a_token_is_refused_and_not_repeated(token: str) -> None:
 def test_a_token_is_not_handed_to_where_a_cluster_redirects() -> None:
     heard: list[str | None] = []
 
-    class Elsewhere(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            heard.append(self.headers.get("Authorization"))
-            self.send_response(302 if "jobs" in self.path or "version" in self.path else 200)
-            self.send_header("Location", "/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def elsewhere(path: str, given: str | None) -> Answer:
+        heard.append(given)
+        return Answer(302 if "jobs" in path or "version" in path else 200, headers={"Location": "/elsewhere"})
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Elsewhere) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        with pytest.raises(ClusterError, match="answers with status 302"):
-            check_guarded(f"http://127.0.0.1:{http.server_port}", "right", allow_open=False)
-        http.shutdown()
+    with answering(elsewhere) as url, pytest.raises(ClusterError, match="answers with status 302"):
+        check_guarded(url, "right", allow_open=False)
     assert heard.count("Bearer right") == 1
 
 
@@ -104,23 +79,17 @@ def test_no_proxy_hears_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither from the first requests nor from Ray's own client, which heeds the environment."""
     heard: list[str | None] = []
 
-    class Proxy(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            heard.append(self.headers.get("Authorization"))
-            self.send_error(502)
+    def proxy(_: str, given: str | None) -> Answer:
+        heard.append(given)
+        return Answer(502)
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy, server("right") as url:
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+    with answering(proxy) as proxy_url, server("right") as url:
+        monkeypatch.setenv("http_proxy", proxy_url)
         monkeypatch.setenv("no_proxy", "elsewhere.example.com")
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
         assert Jobs(url, allow_open=False).all() == []
         with pytest.raises(ClusterError, match=r"http_proxy is not used, since a proxy would hear the token\.$"):
             check_guarded("http://127.0.0.1:1", "right", allow_open=False)
-        proxy.shutdown()
     assert heard == []
     assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("elsewhere.example.com", None)

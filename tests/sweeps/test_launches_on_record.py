@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -20,39 +18,12 @@ from analysis.trial_table import RunFacts
 from sweeps.errors import InputError
 from sweeps.launching import prepared
 from sweeps.places import Places
-from sweeps.protocol import Protocol
 from sweeps.recording import Recorder, connect, find_study, trial_runs
 from sweeps.recording.lease import claim_of
 from sweeps.recording.store import read_artifact
 from sweeps.spec import Study
-from sweeps.trial import TrialResult, job_for, run_to_end
-from tests.sweeps.studies import tiny_study
-
-_names = (f"study-{number}" for number in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that the tests of this module share, each with a study of its own: making one takes seconds."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def places(home: Path) -> Places:
-    return Places.from_environment({"FAIRSWEEP_HOME": str(home)})
-
-
-@pytest.fixture
-def study() -> Study:
-    return tiny_study(study=next(_names))
-
-
-@pytest.fixture(scope="module")
-def results() -> list[TrialResult]:
-    study = tiny_study()
-    protocol = Protocol(study)
-    trials = [protocol.next_trial() for _ in range(3)]
-    return [run_to_end(job_for(study, trial)) for trial in trials if trial]
+from sweeps.trial import TrialResult
+from tests.sweeps.studies import new_name, tiny_study
 
 
 @contextmanager
@@ -154,7 +125,7 @@ def test_trials_of_an_older_version_are_said_to_lack_their_launch(
 
 def replaced(places: Places) -> Places:
     """Return another store for the same folder of waiting results."""
-    name = next(_names)
+    name = new_name()
     return replace(
         places, tracking_uri=f"sqlite:///{places.home / name}.db", artifact_root=places.home / f"{name}-artifacts"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import json
 import threading
 import time
@@ -21,18 +20,15 @@ from sqlalchemy import event
 from analysis import layout
 from sweeps.access import Access
 from sweeps.places import Places
-from sweeps.protocol import Protocol
 from sweeps.recording import Recorder, TrackerError, connect, find_study, trial_runs
 from sweeps.recording import recorder as recorder_module
 from sweeps.server import serve
 from sweeps.spec import Study
-from sweeps.trial import TrialResult, job_for, run_to_end
-from tests.sweeps.studies import tiny_study
+from sweeps.trial import TrialResult
 
 pytestmark = pytest.mark.slow
 
 Mode = Literal["fine", "closed", "broken", "forbidden", "mute", "slow", "hanging"]
-_names = (f"study-{number}" for number in itertools.count())
 
 
 @dataclass
@@ -127,19 +123,6 @@ def proxy(server: str) -> Iterator[Proxy]:
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-
-
-@pytest.fixture
-def study() -> Study:
-    return tiny_study(study=next(_names))
-
-
-@pytest.fixture(scope="module")
-def results() -> list[TrialResult]:
-    study = tiny_study()
-    protocol = Protocol(study)
-    trials = [protocol.next_trial() for _ in range(6)]
-    return [run_to_end(job_for(study, trial)) for trial in trials if trial]
 
 
 def places_of(proxy: Proxy, folder: Path) -> Places:

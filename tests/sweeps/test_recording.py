@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import json
 import random
 from collections import Counter
@@ -30,34 +29,8 @@ from sweeps.recording import (
 from sweeps.recording.record import record_of
 from sweeps.recording.store import read_artifact
 from sweeps.spec import Study
-from sweeps.trial import TrialResult, failed_result, job_for, run_to_end
-from tests.sweeps.studies import tiny_data, tiny_study
-
-_names = (f"study-{number}" for number in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that the tests of this module share, each with a study of its own: making one takes seconds."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def places(home: Path) -> Places:
-    return Places.from_environment({"FAIRSWEEP_HOME": str(home)})
-
-
-@pytest.fixture
-def study() -> Study:
-    return tiny_study(study=next(_names))
-
-
-@pytest.fixture(scope="module")
-def results() -> list[TrialResult]:
-    study = tiny_study()
-    protocol = Protocol(study)
-    trials = [protocol.next_trial() for _ in range(3)]
-    return [run_to_end(job_for(study, trial)) for trial in trials if trial]
+from sweeps.trial import TrialResult, failed_result, job_for
+from tests.sweeps.studies import new_name, tiny_data, tiny_study
 
 
 def recorder(study: Study, places: Places) -> Recorder:
@@ -331,8 +304,8 @@ def test_an_extended_study_runs_what_is_new_and_ends_up_like_one_that_was_launch
     places: Places, edit: dict[str, Any]
 ) -> None:
     sampler = edit.get("tuning", {}).get("sampler", "sobol")
-    first = tiny_study(study=next(_names), tuning={"draws": 3, "sampler": sampler})
-    extended, at_once = (tiny_study(study=name, **edit) for name in (first.study, next(_names)))
+    first = tiny_study(study=new_name(), tuning={"draws": 3, "sampler": sampler})
+    extended, at_once = (tiny_study(study=name, **edit) for name in (first.study, new_name()))
     before = launched(first, places)
     added = launched(extended, places)
     whole = launched(at_once, places)

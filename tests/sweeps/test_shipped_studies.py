@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,35 +181,39 @@ def test_a_shipped_study_has_a_question_of_a_line_and_seeds_enough_for_a_verdict
     assert not verdict_note(study)
 
 
-@each_for_gpus
-def test_a_study_is_planned_where_its_data_is_not(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+Plan = Callable[[str], tuple[str, str]]
+
+
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Plan:
+    """Plan a study on 80 columns where nothing is recorded and no data are, and return what is printed."""
     monkeypatch.setenv("FAIRSWEEP_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
     for variable in ("FAIRSWEEP_DATA", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
-    launch.plan(name)
-    printed = capsys.readouterr()
-    assert f"{number_before('trainings', header(name)['Cost'])} trials, " in printed.out
+
+    def run(name: str) -> tuple[str, str]:
+        launch.plan(name)
+        return capsys.readouterr()
+
+    return run
+
+
+@each_for_gpus
+def test_a_study_is_planned_where_its_data_is_not(name: str, plan: Plan) -> None:
+    out, err = plan(name)
+    assert f"{number_before('trainings', header(name)['Cost'])} trials, " in out
     reason = "trials use a GPU, and torch finds none" if load_study(name).resources.gpu else "its data cannot be used"
-    assert f"How long that takes cannot be measured here: {reason}." in printed.out
-    assert "note: launch would refuse this for now: workloads[0] " in printed.err
+    assert f"How long that takes cannot be measured here: {reason}." in out
+    assert "note: launch would refuse this for now: workloads[0] " in err
 
 
 @pytest.mark.parametrize("name", FOR_CPUS)
-def test_a_study_for_cpus_is_planned_and_its_length_measured(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setenv("FAIRSWEEP_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "80")
-    for variable in ("FAIRSWEEP_DATA", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
-    launch.plan(name)
-    printed = capsys.readouterr()
-    assert f"{number_before('trainings', header(name)['Cost'])} trials, " in printed.out
-    assert re.search(r"About \S+ \S+ of training left", printed.out)
-    assert "note:" not in printed.err
+def test_a_study_for_cpus_is_planned_and_its_length_measured(name: str, plan: Plan) -> None:
+    out, err = plan(name)
+    assert f"{number_before('trainings', header(name)['Cost'])} trials, " in out
+    assert re.search(r"About \S+ \S+ of training left", out)
+    assert "note:" not in err
 
 
 @each_study
