@@ -2,9 +2,9 @@
 
 The same short trainings run three ways in one go, two at a time unless ``--processes`` says otherwise. What counts is
 the time per trial after start-up, i.e. from the end of the eighth trial (by then every process has imported torch and
-made its data) to the end of the last one; for fairsweep also to the moment when MLflow has every result. ``--trials 20
---updates 5000`` makes them long, and ``--processes 1`` on two cores leaves one to the launch, as on the head of a
-cluster.
+made its data) to the end of the last one; for fairsweep also to the moment when MLflow has every result. A training
+has as many updates as the pool makes in 0.25 s; ``--trials 20 --seconds 10`` makes them long, and ``--processes 1`` on
+two cores leaves one to the launch, as on the head of a cluster.
 
 Run with: python -m tests.benchmarks.overhead, or with the others: make bench
 """
@@ -31,6 +31,7 @@ from sweeps.spec import Study
 from sweeps.trial import Job, job_for, run_to_end
 
 START_UP_TRIALS = 8
+_TRIED_UPDATES = 150
 
 
 def bench_study(trials: int, updates: int, name: str) -> Study:
@@ -72,6 +73,12 @@ def pool_seconds(jobs: list[Job], processes: int) -> float:
     """Run the jobs in a bare pool of processes and return the seconds per trial after start-up."""
     with multiprocessing.get_context("spawn").Pool(processes, _prepare_worker) as pool:
         return _after_start_up(pool.imap_unordered(_run, jobs))
+
+
+def updates_in(seconds: float, processes: int) -> int:
+    """Return how many updates a training makes in this time in a bare pool of processes."""
+    tried = jobs_of(bench_study(3 * START_UP_TRIALS, _TRIED_UPDATES, "tried"))
+    return round(_TRIED_UPDATES * seconds / (processes * pool_seconds(tried, processes)))
 
 
 def _after_start_up(ends: Iterator[object]) -> float:
@@ -149,7 +156,8 @@ def busy(number: int) -> Iterator[None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=64)
-    parser.add_argument("--updates", type=int, default=150)
+    parser.add_argument("--seconds", type=float, default=0.25, help="about how long a training takes in the pool")
+    parser.add_argument("--updates", type=int, help="updates of a training, instead of its seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--processes", type=int, default=2, help="trainings at a time; fewer than cores leave one to the launch"
@@ -160,8 +168,10 @@ def main() -> None:
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fairsweep-bench-") as folder, busy(options.busy):
-        study = bench_study(options.trials, options.updates, "bench")
+        updates = options.updates or updates_in(options.seconds, options.processes)
+        study = bench_study(options.trials, updates, "bench")
         jobs = jobs_of(study)
+        print(f"{len(jobs)} trainings of {updates} updates", flush=True)
         for number in range(options.rounds):
             bare = pool_seconds(jobs, options.processes)
             named = study.model_copy(update={"study": f"bench-{number}"})
