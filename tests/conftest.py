@@ -1,4 +1,4 @@
-"""The browser of all tests that need one, and their order.
+"""The browser of all tests that need one, settings of all property tests, and the order of tests.
 
 Files that start clusters or take long come first, so that two halves end together.
 """
@@ -12,12 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 
 import sweeps.cluster  # noqa: F401 (settings that Ray reads when it is imported, by whichever test comes first)
 
 # Set in the processes of pytest-xdist, and a console keeps the width that it finds when it is made.
 os.environ.pop("COLUMNS", None)
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _LONG = ("slow", "cluster")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

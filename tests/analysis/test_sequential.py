@@ -59,7 +59,7 @@ def test_the_intervals_hold_the_truth_at_every_block_at_once():
     assert ((sequence.low <= 0.7) & (sequence.high >= 0.7)).all(axis=1).mean() >= 0.95
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ACCURACIES, st.sampled_from([0.5, 0.05, 0.05 / 16]))
 def test_p_is_below_alpha_exactly_where_the_interval_excludes_zero(values, alpha):
     sequence = confidence_sequence(values, alpha)
@@ -68,7 +68,7 @@ def test_p_is_below_alpha_exactly_where_the_interval_excludes_zero(values, alpha
     assert ((sequence.p < alpha) == excluded)[~near].all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ACCURACIES)
 def test_intervals_only_narrow_and_p_only_falls(values):
     sequence = confidence_sequence(values, 0.05)
@@ -77,7 +77,7 @@ def test_intervals_only_narrow_and_p_only_falls(values):
     assert (np.diff(sequence.p) <= 0).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ACCURACIES, st.floats(0.01, 100))
 def test_a_change_of_unit_scales_the_interval_and_a_swap_of_arms_mirrors_it(values, unit):
     plain, scaled, swapped = (confidence_sequence(v, 0.05) for v in (values, unit * values, -values))

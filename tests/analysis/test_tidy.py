@@ -157,7 +157,7 @@ CELL = st.one_of(
 NAMES = ["arm", "test", "validation", "seed", "phase", "budget", "diverged", "search", "draw", "updates", "setting.x"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_any_table_is_read_or_refused_in_words(data):
     names = data.draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6, unique=True))

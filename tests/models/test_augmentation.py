@@ -66,7 +66,7 @@ def test_a_reflected_edge_is_not_repeated() -> None:
     assert rows == {(3, 2, 1), (2, 1, 2), (1, 2, 3), (2, 3, 2), (3, 2, 1)}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.builds(
         Augmentation, flip=st.booleans(), crop=st.integers(0, 6), crop_padding=st.sampled_from(["zero", "reflect"])
@@ -109,7 +109,7 @@ def test_flip_and_crop_are_independent_between_images_and_of_each_other() -> Non
     assert (counts / n).tolist() == pytest.approx([1 / 18] * 18, abs=5 * (1 / 18 * 17 / 18 / n) ** 0.5)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 9), st.integers(0, 2**40))
 def test_a_square_is_cut_out_around_a_random_centre_and_clipped_at_the_edge(side: int, seed: int) -> None:
     x = torch.ones((4, 2, 9, 7))

@@ -62,7 +62,7 @@ def hard_training(make_training: MakeTraining, **changes: Any) -> Training:
     )
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.integers(1, UPDATES + 8), second=st.integers(1, UPDATES))
 def test_a_training_interrupted_twice_anywhere_equals_the_uninterrupted_one(
     make_training: MakeTraining, tmp_path: Path, first: int, second: int

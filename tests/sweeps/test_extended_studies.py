@@ -86,7 +86,7 @@ def _row(trial: Trial) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("halving", [False, True])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(draws=st.integers(4, 12), more=st.integers(1, 12), seed=st.integers(0, 10_000))
 def test_what_counts_of_an_extended_study_is_what_it_would_have_run_from_the_start(
     halving: bool, draws: int, more: int, seed: int

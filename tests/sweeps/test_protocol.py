@@ -166,7 +166,7 @@ def test_replicated_searches_draw_anew_and_confirm_their_own_winners() -> None:
 
 
 @pytest.mark.parametrize("sampler", ["sobol", "random", "tpe"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(draws=st.integers(1, 13), more=st.integers(1, 6), searches=st.integers(1, 2), seed=st.integers(0, 10_000))
 def test_a_longer_or_repeated_search_begins_with_the_shorter_one(
     sampler: str, draws: int, more: int, searches: int, seed: int
@@ -181,7 +181,7 @@ def test_a_longer_or_repeated_search_begins_with_the_shorter_one(
 
 
 @pytest.mark.parametrize("sampler", ["sobol", "random", "tpe"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(cut=st.integers(0, 60), seed=st.integers(0, 10_000), width=st.integers(1, 5))
 def test_resuming_is_replaying(sampler: str, cut: int, seed: int, width: int) -> None:
     study = tiny_study(tuning={"draws": 12 if sampler == "tpe" else 3, "sampler": sampler})

@@ -140,7 +140,7 @@ def test_a_new_winner_and_a_new_arm_catch_up_with_the_seeds_that_the_others_had(
         assert new == set(range(again.blocks(cell)[0]))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cut=st.integers(0, 80), seed=st.integers(0, 10_000), width=st.integers(1, 5))
 def test_resuming_is_replaying_where_seeds_are_added_until_a_cell_is_decided(cut: int, seed: int, width: int) -> None:
     study, finished = sequential_study(), finish_with_test()
