@@ -199,10 +199,22 @@ def download(name: str, root: Path | str) -> None:
         name: a data set that has files to fetch.
         root: data folder to fill.
 
+    Files that are there already are checked, and not fetched again.
+
     Raises:
         ValueError: if there is no such data set, or nothing to fetch for it.
+        DataError: the files cannot be fetched, or not be written.
     """
     fetch = find_dataset(name, root).download
     if fetch is None:
         raise ValueError(complaint("dataset", "one whose files can be fetched", name))
-    fetch(Path(root).expanduser())
+    folder = Path(root).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fetch(folder)
+    except (OSError, RuntimeError) as error:  # torchvision raises both, for a dead network and for a damaged file
+        reason = str(getattr(error, "reason", error)).strip().rstrip(".")
+        raise DataError(
+            f"{name} could not be fetched into {folder}: {reason}. What is whole stays there; try again when the "
+            "network and the disk allow, or put torchvision's files there yourself."
+        ) from error

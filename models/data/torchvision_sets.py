@@ -103,7 +103,7 @@ def _reader(kind: _Kind) -> Callable[..., Any]:
 
 
 def _load(kind: _Kind, root: Path | None, *, train: bool) -> Examples:
-    fetch = f"python -c \"from models.data import download; download('{kind.name}', 'FOLDER')\""
+    fetch = f"fairsweep download {kind.name} FOLDER"
     if root is None:
         raise DataError(
             f"data_root must be the folder that holds {kind.folder}; got none. Set data_root in the workload or "

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sweeps.cli import deploy, doctor, files, launch, look, range_test, remote, schedules
+from sweeps.cli import data, deploy, doctor, files, launch, look, range_test, remote, schedules
 from sweeps.cli.console import err
 from sweeps.cli.interrupts import EXIT_CODE, heed_interrupts
 from sweeps.errors import FairsweepError
@@ -62,6 +62,7 @@ _register("studies", files.studies, "Study files", "fairsweep studies")
 _register("schedules", schedules.schedules, "Study files", "fairsweep schedules one_cycle --plot one_cycle.png")
 _register("range-test", range_test.range_test, "Study files", "fairsweep range-test quickstart --seeds 3")
 _register("schema", files.schema, "Study files", "fairsweep schema > study.schema.json")
+_register("download", data.download, "Elsewhere", "fairsweep download cifar10 data")
 _register("deploy", deploy.deploy, "Elsewhere", "fairsweep deploy mlflow --out mlflow-server")
 _register("doctor", doctor.doctor, "Look", "fairsweep doctor")
 

@@ -21,7 +21,6 @@ from models.data import (
     Examples,
     ImageFiles,
     checksum,
-    download,
     find_dataset,
     imagenet,
     load_test,
@@ -244,7 +243,7 @@ def test_missing_files_are_reported_with_the_folder_and_how_to_fetch_them(
     with pytest.raises(DataError) as caught:
         load(name, tmp_path)
     assert str(tmp_path / folder) in str(caught.value)
-    assert f"download('{name}', 'FOLDER')" in str(caught.value)
+    assert f"fairsweep download {name} FOLDER" in str(caught.value)
 
 
 def test_a_missing_folder_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,9 +347,7 @@ def test_imagenet_is_listed_and_not_decoded(tmp_path: Path, monkeypatch: pytest.
         imagenet(tmp_path, image_size=0)
 
 
-def test_only_data_sets_with_files_can_be_fetched(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"dataset must be one whose files can be fetched; got 'digits'\."):
-        download("digits", tmp_path)
+def test_an_unknown_data_set_is_reported_with_the_near_miss() -> None:
     with pytest.raises(ValueError, match=r"dataset must be one of cifar10, .*, mnist1d; got 'cifar'\. Did you mean"):
         load_train("cifar")
 

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import yaml
@@ -267,3 +268,18 @@ def test_a_job_is_asked_for_at_an_address_that_may_stand_in_the_environment(
 def test_no_arguments_show_the_help(cli: Cli) -> None:
     assert cli() in {0, 2}
     assert "launch" in cli.out + cli.err
+
+
+def test_download_says_what_stands_in_the_way_and_where_the_files_are(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", refused)
+    assert cli("download", "cifar10", str(tmp_path)) == 1
+    assert f"cifar10 could not be fetched into {tmp_path}" in cli.err
+    assert cli("download", "digits", str(tmp_path)) == 2
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.__init__", lambda *_, **__: None)
+    assert cli("download", "cifar10", str(tmp_path)) == 0
+    assert f"export FAIRSWEEP_DATA={tmp_path}" in cli.out
