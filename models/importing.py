@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from typing import Any
 from schedules.checks import complaint, near_miss
 
 _FORM = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_OURS = {"models", "schedules"}
 
 
 def is_function_name(name: str) -> bool:
@@ -49,6 +51,15 @@ def load_function(field: str, name: str) -> Callable[..., Any]:
         remedy += _why_another(module_name, module, Path(here))
         raise ValueError(complaint(field, f"a function of {module_name}", name, remedy))  # noqa: TRY004
     return function  # type: ignore[no-any-return]
+
+
+def explains_itself(error: Exception) -> bool:
+    """Tell whether an error comes from our own checks, which name the field, the value and the remedy.
+
+    One from code of the user's may say anything, whatever its type.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, ValueError) and str(frames[-1].f_globals.get("__name__")).partition(".")[0] in _OURS
 
 
 def source_of(field: str, name: str) -> tuple[Path, str] | None:

@@ -22,7 +22,7 @@ from models.data.image_folder import imagefolder
 from models.data.imagenet import imagenet
 from models.data.mnist1d import mnist1d
 from models.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist
-from models.importing import is_function_name, load_function, source_of
+from models.importing import explains_itself, is_function_name, load_function, source_of
 from schedules.checks import complaint, unknown_option
 
 __all__ = [
@@ -99,9 +99,9 @@ def find_dataset(name: str, root: Path | str | None = None, settings: Mapping[st
         raise ValueError("\n".join(offences))
     try:
         built = builder(data_root(root), **given)
-    except ValueError:
-        raise
     except Exception as error:  # whatever goes wrong in a builder of the user's
+        if explains_itself(error):
+            raise
         condition = f"one that can be described with settings {given}"
         raise ValueError(complaint("dataset", condition, name, _raised(error))) from error
     if not isinstance(built, Dataset):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.importing import first_line
+from models.importing import explains_itself, first_line
 from models.networks.cifar_resnet import cifar_resnet
 from models.networks.conv1d import conv1d
 from models.networks.densenet import densenet
@@ -197,9 +197,9 @@ def _outside_trial_run(
             with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
                 network = _build(name, input_shape, num_classes, settings)
                 return network, network(torch.zeros(2, *input_shape))
-        except ValueError:  # it says what is wrong
-            raise
-        except Exception as error:  # noqa: BLE001 (it may raise anything)
+        except Exception as error:  # it may raise anything
+            if explains_itself(error):
+                raise
             raised = error
             if "meta" not in str(error).lower():  # torch's name for tensors without memory
                 break

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.data import DataError, Examples, load_train
+from models.data import DataError, Examples, find_dataset, load_train
 from models.data.prepared import prepare
 from models.workload import Workload
 
@@ -64,6 +64,8 @@ def counted(root, num_classes=2, num_train=20, side=6):
     )
 
 def plain(root, number=20):
+    if number < 0:
+        raise ValueError("too few\\nreally")
     return counted(root, num_train=number)
 
 def build(root, *, load="int32", statistics=None, version=None):
@@ -216,3 +218,9 @@ def test_fewer_samples_than_classes_cannot_be_asked_for() -> None:
     few = Workload(name="w", dataset="digits", network="mlp", batch_size=2, train_samples=10)
     with pytest.raises(DataError, match=r"got none of class \d"):
         prepare(few, CPU)
+
+
+def test_what_a_builder_says_is_said_of_it() -> None:
+    condition = r"dataset must be one that can be described with settings {'number': -1}; got 'own_refused:plain'\."
+    with pytest.raises(ValueError, match=rf"^{condition} It raised ValueError: too few$"):
+        find_dataset("own_refused:plain", None, {"number": -1})

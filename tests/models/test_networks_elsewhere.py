@@ -58,7 +58,7 @@ def verbose(input_shape, num_classes):
     raise RuntimeError("the first line\\nthe second line")
 
 def picky(input_shape, num_classes, *, width=4):
-    raise ValueError(f"width must be even; got {width}.")
+    raise ValueError(f"width must be even; got {width}.\\nThat is all.")
 """
 
 
@@ -232,7 +232,11 @@ def test_a_network_that_needs_numbers_is_checked_on_the_cpu_and_leaves_the_gener
         ("no_network", {}, r"must be a function that returns a torch.nn.Module; .* It returned 'no network'"),
         ("nothing_to_learn", {}, r"must be one with parameters that are trained; got .* It has none\.$"),
         ("verbose", {}, r"It raised RuntimeError: the first line$"),
-        ("picky", {"width": 3}, r"width must be even; got 3\."),
+        (
+            "picky",
+            {"width": 3},
+            r"can be built .*; got 'my_nets:picky'\. It raised ValueError: width must be even; got 3\.$",
+        ),
     ],
 )
 def test_a_function_that_does_not_build_a_network_is_refused_with_what_it_did(
