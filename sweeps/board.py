@@ -25,7 +25,7 @@ class Tally:
         confirmed: confirm trials ended, diverged ones included.
         diverged: of these, diverged ones.
         early: confirm trials of an earlier launch that count if the draws that lead now win: draws were added since.
-        failed: trials of this launch without a result.
+        failed: trials without a result: those of this launch, or of all where no launch is followed.
         best: best validation metric so far at the cell's own budget.
     """
 
@@ -164,10 +164,13 @@ def _count(tally: Tally, phase: str, rung: int | None, outcome: Outcome) -> None
 
 
 def board_of(study: Study, outcomes: Iterable[Outcome]) -> Board:
-    """Return the state of a study of which these trials have ended."""
+    """Return the state of a study of which these trials have ended; those that failed are still to run."""
     board, protocol = Board(study), Protocol(study)
     for outcome in outcomes:
-        protocol.record(outcome)
+        if outcome.kind == "failed":
+            board.add(outcome)
+        else:
+            protocol.record(outcome)
     protocol.replay()
     board.follow(protocol)
     return board

@@ -149,16 +149,17 @@ def load_part(
 ) -> Loaded:
     """Load a part of a data set as `load_train` does, and say what else became known of it."""
     dataset = find_dataset(name, root, settings)
+    called = name if part == "train" else f"{name}, in its test part,"
     load = partial(_called, name, f"load_{part}", dataset.load_train if part == "train" else dataset.load_test)
     version = _called(name, "version", dataset.version) if dataset.version else ""
     if not isinstance(version, str | int | float):
         raise DataError(f"version of dataset {name} must return text; got {type(version).__name__}.")
     if not version:
-        content = well_formed(name, load())
+        content = well_formed(called, load())
         return Loaded(content, _digest(content), is_shared=False)
 
     def decoded() -> Examples:
-        examples = well_formed(name, load())
+        examples = well_formed(called, load())
         if isinstance(examples, ImageFiles):  # a mistake in a builder of the user's
             raise DataError(f"version of dataset {name} must be None, since its images stay in their files; got text.")
         return examples

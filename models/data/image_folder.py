@@ -71,8 +71,8 @@ def imagefolder(
         input_shape=(1 if read["grey"] else 3, *read["image_size"]),
         num_classes=read["num_classes"],
         num_train=read["num_train"],
-        load_train=lambda: _loaded(dataset, _train(dataset, root), stream=stream),
-        load_test=lambda: _loaded(dataset, _test(dataset, root), stream=stream),
+        load_train=lambda: _loaded(dataset, _listings(dataset, root)[0], stream=stream),
+        load_test=lambda: _loaded(dataset, _listings(dataset, root)[1], stream=stream),
         streamed=stream,
         version=None if stream else partial(_version, root),
     )
@@ -94,7 +94,8 @@ def _suggestion(root: Path | None) -> str:
     return f"For {root}: dataset_settings: {written}."
 
 
-def _train(dataset: Dataset, root: Path | None) -> Listing:
+def _listings(dataset: Dataset, root: Path | None) -> tuple[Listing, Listing]:
+    """Return what is in ``train/`` and ``test/``: both are looked at before one is used, and no image is opened."""
     listing = listed(root, "train")
     offences = [
         complaint(f"dataset_settings.{name}", f"the {found} {what} of {root}/train", promised)
@@ -106,15 +107,11 @@ def _train(dataset: Dataset, root: Path | None) -> Listing:
     ]
     if offences:
         raise DataError("\n".join(offences))
-    return listing
-
-
-def _test(dataset: Dataset, root: Path | None) -> Listing:
-    classes, listing = _train(dataset, root).classes, listed(root, "test")
-    if listing.classes != classes:
-        alone = ", ".join(sorted(set(classes) ^ set(listing.classes)))
+    test = listed(root, "test")
+    if test.classes != listing.classes:
+        alone = ", ".join(sorted(set(listing.classes) ^ set(test.classes)))
         raise DataError(f"{root}/test must have the class folders of {root}/train; got one of the two only: {alone}.")
-    return listing
+    return listing, test
 
 
 def _loaded(dataset: Dataset, listing: Listing, *, stream: bool) -> Examples | ImageFiles:

@@ -12,6 +12,7 @@ import typer
 import yaml
 from rich.table import Table
 
+from schedules.checks import unknown_option
 from sweeps.cli.console import out
 from sweeps.errors import InputError
 from sweeps.loading import shipped_studies, study_schema
@@ -38,15 +39,23 @@ def init(
     )
 
 
-def studies() -> None:
-    """List the studies that come with fairsweep."""
+def studies(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the file of this one instead.")] = None,
+) -> None:
+    """List the studies that come with fairsweep, or print the file of one: its question, costs and source."""
+    if name is not None:
+        if name not in shipped_studies():
+            raise InputError(unknown_option("NAME", name, shipped_studies()))
+        sys.stdout.write(shipped_studies()[name].read_text(encoding="utf-8"))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("study", no_wrap=True)
     table.add_column("question")
-    for name, path in shipped_studies().items():
-        table.add_row(name, yaml.safe_load(path.read_text(encoding="utf-8")).get("question", ""))
+    for each, path in shipped_studies().items():
+        table.add_row(each, yaml.safe_load(path.read_text(encoding="utf-8")).get("question", ""))
     out.print(table)
-    out.print("\nRun one with: fairsweep launch NAME", style="dim")
+    out.print("\nSee what one asks, costs and is from with: fairsweep studies NAME", style="dim")
+    out.print("Run one with: fairsweep launch NAME", style="dim")
 
 
 def schema() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import socket
@@ -24,6 +25,7 @@ from sweeps.cluster.addresses import check_address, is_jobs_address
 from sweeps.errors import FairsweepError, InputError
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.submission import Submission, received
+from sweeps.loading import shipped_studies
 from sweeps.places import Places, without_credentials
 
 if TYPE_CHECKING:
@@ -206,7 +208,7 @@ def _finish(running: Launch, study: Study, places: Places) -> None:
 
 def _last_line(error: str) -> str:
     lines = [line for line in error.splitlines() if line.strip()]
-    return lines[-1] if lines else "no message"
+    return re.sub(r"^(\w+\.)+(?=\w+: )", "", lines[-1]) if lines else "no message"
 
 
 def _slots(study: Study) -> int:
@@ -231,6 +233,10 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
         ended = Counter({cell: 0 for cell, _ in done.tallies})
         for (cell, _), tally in done.tallies.items():
             ended[cell] += tally.ended
+    if loaded.question:
+        out.print(loaded.question, soft_wrap=True, markup=False, highlight=False)
+    if study in shipped_studies():
+        out.print(f"What it costs and where it is from: fairsweep studies {study}\n", style="dim", soft_wrap=True)
     _print_arms(loaded)
     for each in imported(loaded):
         out.print(f"Imports {each.name} from {each.where}.", soft_wrap=True, markup=False)
@@ -266,6 +272,7 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
         out.print(note, style="dim", soft_wrap=True, markup=False)
     if refused:
         err.print(f"note: launch would refuse this for now: {refused}", soft_wrap=True, markup=False)
+        return
     out.print(f"Run it with: {_command('launch', study, overrides)}", style="dim", soft_wrap=True, markup=False)
 
 

@@ -80,7 +80,7 @@ def _recorded_status(study: str | None) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("study", no_wrap=True)
-    for name in ("trials done", "diverged"):
+    for name in ("trials done", "diverged", "failed"):
         table.add_column(name, justify="right")
     unreadable: list[FairsweepError] = []
     for experiment in experiments:
@@ -88,10 +88,10 @@ def _recorded_status(study: str | None) -> None:
             total = _board(client, experiment).total
         except FairsweepError as error:
             unreadable.append(error)
-            table.add_row(experiment.name, "?", "?")
+            table.add_row(experiment.name, "?", "?", "?")
             continue
         done = f"{total.ended}/{at_least_and_most(total.planned, total.most_planned)}"
-        table.add_row(experiment.name, done, str(total.diverged or "–"))
+        table.add_row(experiment.name, done, str(total.diverged or "–"), str(total.failed or "–"))
     out.print(table)
     _warn_of_each(unreadable)
 
@@ -115,7 +115,8 @@ def _board(client: MlflowClient, experiment: Experiment) -> Board:
     from sweeps.board import board_of
     from sweeps.recording import recorded_outcomes, recorded_study
 
-    return board_of(recorded_study(client, experiment), recorded_outcomes(client, str(experiment.name)))
+    outcomes = recorded_outcomes(client, str(experiment.name), failures=True)
+    return board_of(recorded_study(client, experiment), outcomes)
 
 
 def report(  # noqa: PLR0913, PLR0917 (its signature is the command line)

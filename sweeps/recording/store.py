@@ -211,8 +211,13 @@ def recorded_file(client: MlflowClient, name: str) -> dict[str, Any] | None:
         raise TrackerError(explain(client.tracking_uri, error)) from error
 
 
-def recorded_outcomes(client: MlflowClient, name: str) -> list[Outcome]:
+def recorded_outcomes(client: MlflowClient, name: str, *, failures: bool = False) -> list[Outcome]:
     """Return how the recorded trials of the study called `name` ended; nothing if it is not recorded.
+
+    Args:
+        client: of the tracking store.
+        name: of the study.
+        failures: one of kind ``failed`` too for each trial that has failed and has no result.
 
     Raises:
         TrackerError: MLflow cannot be reached.
@@ -222,7 +227,9 @@ def recorded_outcomes(client: MlflowClient, name: str) -> list[Outcome]:
         if experiment is None or layout.EXPERIMENT_STUDY not in experiment.tags:
             return []
         runs = trial_runs(client, experiment.experiment_id)
-        return [outcome_of(run) for run in runs if run.status == "FINISHED"]
+        results = {run.tags[layout.TRIAL_KEY]: outcome_of(run) for run in runs if run.status == "FINISHED"}
+        failed = {run.tags[layout.TRIAL_KEY]: outcome_of(run) for run in runs if run.status == "FAILED"}
+        return [*((failed if failures else {}) | results).values()]
     except TROUBLE as error:
         raise TrackerError(explain(client.tracking_uri, error)) from error
 

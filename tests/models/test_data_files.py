@@ -170,11 +170,21 @@ def test_other_classes_in_the_test_part_are_named(tmp_path: Path) -> None:
         load_test("imagefolder", tmp_path, FACTS)
 
 
-def test_tuning_does_not_look_at_the_test_part(tmp_path: Path) -> None:
-    make_folder(tmp_path, {"train/cat": 4, "train/dog": 6})
+def test_tuning_opens_no_image_of_the_test_part(tmp_path: Path) -> None:
+    make_folder(tmp_path, {"train/cat": 4, "train/dog": 6, "test/cat": 1, "test/dog": 1})
+    (tmp_path / "test/dog/000.png").write_text("no image")
     assert len(prepare(folder_workload(tmp_path), CPU).train) == 6
-    with pytest.raises(DataError, match="holds test/"):
+    with pytest.raises(DataError, match=r"test/dog/000\.png must be an image"):
         prepare_test(folder_workload(tmp_path), CPU)
+
+
+def test_a_test_part_that_is_not_there_is_found_before_anything_is_tuned(tmp_path: Path) -> None:
+    make_folder(tmp_path, {"train/cat": 4, "train/dog": 6})
+    with pytest.raises(DataError, match="holds test/"):
+        prepare(folder_workload(tmp_path), CPU)
+    make_folder(tmp_path, {"test/cat": 1})
+    with pytest.raises(DataError, match=r"test must have the class folders of .*; got one of the two only: dog\."):
+        prepare(folder_workload(tmp_path), CPU)
 
 
 def test_images_are_standardised_channel_by_channel_by_the_training_part(tmp_path: Path) -> None:

@@ -116,5 +116,5 @@ def test_an_empty_file_of_mnist_is_damaged(tmp_path: Path) -> None:
     for part in ("train", "t10k"):
         for kind in ("images-idx3", "labels-idx1"):
             (raw / f"{part}-{kind}-ubyte").write_bytes(b"")
-    with pytest.raises(DataError, match=r"and the files are damaged or cannot be read\. To fetch them: python -c"):
+    with pytest.raises(DataError, match=r"damaged or cannot be read\. To fetch them: fairsweep download mnist"):
         load_train("mnist", tmp_path)

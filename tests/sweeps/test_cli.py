@@ -74,7 +74,7 @@ def test_plan_says_of_data_that_is_there_but_damaged_that_it_cannot_be_used(
 ) -> None:
     monkeypatch.setenv("FAIRSWEEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("models.data.moments._DECODED", 1)  # so that only a training meets the rest
-    images = make_folder(tmp_path, {"train/cat": 5, "train/dog": 5})
+    images = make_folder(tmp_path, {"train/cat": 5, "train/dog": 5, "test/cat": 1, "test/dog": 1})
     for path in images.rglob("dog/*.png"):
         path.write_text("no image")
     settings = {"image_size": 8, "num_classes": 2, "num_train": 10, "stream": True}

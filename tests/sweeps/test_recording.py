@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from analysis import layout
 from analysis.trial_table import RunFacts
 from models.training import Progress
+from sweeps.board import board_of
 from sweeps.errors import InputError
 from sweeps.places import Places
 from sweeps.protocol import Outcome, Protocol, Trial
@@ -113,9 +114,15 @@ def test_a_failed_trial_is_shown_and_its_second_attempt_counts(
     writer = recorder(study, places)
     job = job_for(study, results[0].trial)
     writer.put(failed_result(job, "Traceback: boom"))
+    assert writer.flush(20)
+    [failed] = recorded_outcomes(connect(places), study.study, failures=True)
+    assert (failed.key, failed.kind) == (results[0].trial.key, "failed")
+    assert (board_of(study, [failed]).total.failed, board_of(study, [failed]).total.ended) == (1, 0)
+    assert recorded_outcomes(connect(places), study.study) == []
     writer.put(results[0])
     assert writer.flush(20)
     writer.close(done=True)
+    assert known(recorded_outcomes(connect(places), study.study, failures=True)) == known([results[0].outcome])
     assert Counter(run.status for run in runs(study, places)) == {"FAILED": 1, "FINISHED": 1}
     assert known(recorded_outcomes(connect(places), study.study)) == known([results[0].outcome])
 
