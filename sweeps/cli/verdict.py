@@ -120,7 +120,7 @@ def print_report(places: Places, study: str, folder: Path, *, host: str = "") ->
         # These take seconds to import, which other commands should not cost.
         from analysis.divergence import all_diverged
         from analysis.report import build_report, write_report
-        from sweeps.recording import record_report
+        from sweeps.recording import TrackerError, record_report
 
         record = read_recorded(places, study, "STUDY")
         report = build_report(record)
@@ -128,7 +128,11 @@ def print_report(places: Places, study: str, folder: Path, *, host: str = "") ->
             files = write_report(report, folder, record=record)
         except OSError as error:
             raise InputError(f"the report cannot be written to {folder}: {error.strerror or error}.") from error
-        record_report(places, study, files.by_name(folder), report.headline)
+        try:
+            record_report(places, study, files.by_name(folder), report.headline)
+            unkept = None
+        except TrackerError as error:  # whoever may only read has the report all the same
+            unkept = error
     if ruin := all_diverged(record):
         out.print(ruin, markup=False)
     else:
@@ -139,6 +143,8 @@ def print_report(places: Places, study: str, folder: Path, *, host: str = "") ->
     elif is_served(places.tracking_uri):
         words = f"Have it on your machine:  fairsweep report {study}, with MLFLOW_TRACKING_URI as it is there."
         out.print(words, soft_wrap=True, markup=False)
+    if unkept is not None:
+        raise FairsweepError(f"The report is written, and not kept in MLflow as well: {unkept}") from unkept
     return not ruin
 
 

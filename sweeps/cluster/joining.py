@@ -38,7 +38,7 @@ _NOT_TAKEN = (
 _NOBODY = "no Ray cluster at --address {}: nothing listens there."
 _PRIVATE = (
     "no Ray cluster at --address {}: nothing listens at {}, where it should be. It has ended, or is the Ray of another "
-    "launch, which listens on 127.0.0.1 only and cannot be joined."
+    "launch, which listens on 127.0.0.1 only and cannot be joined. To submit through a dashboard, write http://HOST:PORT."
 )
 _OPEN = (
     "the Ray cluster at --address {} answers to requests without a token: anyone who reaches it can run code on it. "
@@ -119,17 +119,17 @@ def _connect(address: str, temporary: _Folder | None, *, allow_open: bool) -> st
         "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
     }
+    if os.environ["RAY_AUTH_MODE"] != "token" and not allow_open:
+        raise ClusterError(
+            f"RAY_AUTH_MODE must be token or unset; got {os.environ['RAY_AUTH_MODE']!r}. A Ray cluster without "
+            "tokens runs the code of anyone who reaches it."
+        )
     if temporary is None:
         if private_token(os.environ) is None and allow_open:
             os.environ["RAY_AUTH_TOKEN"] = own_token()  # Ray insists on one, and an open cluster takes any
         _check_head(address, allow_open=allow_open)
         with _saying_why_not(address), _ending_in_order():
             return ray.init(address=address, **common).dashboard_url or None
-    if os.environ["RAY_AUTH_MODE"] != "token" and not allow_open:
-        raise ClusterError(
-            f"RAY_AUTH_MODE must be token or unset; got {os.environ['RAY_AUTH_MODE']!r}. A Ray cluster without "
-            "tokens runs the code of anyone who reaches it."
-        )
     # A token of its own, in the environment of our processes only. Ray would write one to the home folder, for all to
     # read; and a token that opens another cluster has no business here.
     os.environ["RAY_AUTH_TOKEN"] = own_token()

@@ -7,6 +7,7 @@ token and sends it; and gRPC's library is not among Ray's requirements. So one r
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import struct
 import time
@@ -65,7 +66,7 @@ def ask_dashboard(url: str) -> Answer:
             return "answered"
     except urllib.error.HTTPError as error:
         return "refused" if error.code in {401, 403} else "unclear"
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # the last where no HTTP is spoken, as on Ray's own port
         return "unclear"
 
 

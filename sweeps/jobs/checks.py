@@ -120,7 +120,8 @@ def _local_folders(study: Study, own_folders: Sequence[Path], on_cluster: bool) 
         elif on_cluster:
             continue
         elif in_home or any(place.is_relative_to(own) for own in _with_targets(own_folders)):
-            condition, remedy = "must not be inside your home or project on this machine for a job on a cluster", shared
+            condition = "must not be inside your home, project or folder for temporary files for a job on a cluster"
+            remedy = shared
         elif _OF_ONE_MACHINE.match(str(place)):
             condition, remedy = "must be on a disk that the nodes have for a job on a cluster", shared
         else:

@@ -70,7 +70,9 @@ def check_guarded(url: str, token: str | None, *, allow_open: bool) -> None:
             f"the cluster at {url} asks for a token, and there is none here: nothing in {file}. {_REMEDY}"
         )
     if _status(url, token) in {401, 403}:
-        raise ClusterError(f"the cluster at {url} does not take the token found here. {_REMEDY}")
+        named = "RAY_AUTH_TOKEN, which goes before any file" if os.environ.get("RAY_AUTH_TOKEN") else ""
+        where = named or token_file(os.environ)
+        raise ClusterError(f"the cluster at {url} does not take the token found here, in {where}. {_REMEDY}")
     if stranger != "refused" and not allow_open:
         raise ClusterError(
             f"the cluster at {url} must ask for a token; it runs commands of anybody who reaches it. Start it with "

@@ -94,8 +94,11 @@ def test_what_a_killed_launch_left_is_removed_and_what_a_living_one_uses_is_not(
     assert sorted(left.name for left in tmp_path.iterdir()) == sorted(kept)
 
 
-def test_starting_a_cluster_without_tokens_is_refused_before_it_starts(tmp_path: Path) -> None:
-    refused = join(tmp_path, "local", given={"RAY_AUTH_MODE": "disabled"})["refused"]
+@pytest.mark.parametrize("address", ["local", "127.0.0.1:1"])
+def test_starting_or_joining_a_cluster_without_tokens_is_refused_before_anything_happens(
+    tmp_path: Path, address: str
+) -> None:
+    refused = join(tmp_path, address, given={"RAY_AUTH_MODE": "disabled"})["refused"]
     assert refused.startswith("RAY_AUTH_MODE must be token or unset; got 'disabled'.")
 
 

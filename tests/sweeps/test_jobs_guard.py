@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,6 +41,37 @@ def test_a_missing_and_a_wrong_token_are_told_apart_and_not_repeated() -> None:
         with pytest.raises(ClusterError, match="does not take the token") as refusal:
             check_guarded(url, "wrong-one", allow_open=True)
     assert "wrong-one" not in str(refusal.value)
+
+
+def test_a_token_that_is_not_taken_is_said_to_be_where_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/nowhere/token")
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    with server("right") as url:
+        with pytest.raises(ClusterError, match="found here, in /nowhere/token"):
+            check_guarded(url, "wrong", allow_open=False)
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
+        with pytest.raises(ClusterError, match="found here, in RAY_AUTH_TOKEN, which goes before any file"):
+            check_guarded(url, "wrong", allow_open=False)
+
+
+def test_a_port_where_no_http_is_spoken_is_no_cluster() -> None:
+    """As that of a Ray head, which is easily taken for its dashboard's."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def speak() -> None:
+            while True:
+                try:
+                    caller, _ = listening.accept()
+                except OSError:
+                    return
+                with caller:
+                    caller.recv(1000)
+                    caller.sendall(b"\0\0\x18\4\0\0\0\0\0")
+
+        threading.Thread(target=speak, daemon=True).start()
+        with pytest.raises(ClusterError, match="It must be the address of the head node's dashboard"):
+            check_guarded(f"http://127.0.0.1:{listening.getsockname()[1]}", "right", allow_open=False)
+        listening.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("token", [None, "right"])

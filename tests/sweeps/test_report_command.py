@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from analysis.report import read_report
+from sweeps.places import Places
+from sweeps.recording import Recorder, TrackerError
+from sweeps.spec import Study
+from sweeps.trial import TrialResult
 from tests.sweeps.test_cli import Cli
 
 TABLE = """\
@@ -122,3 +126,22 @@ def test_two_of_one_name_are_told_apart_by_their_folders(cli: Cli) -> None:
 def test_the_rules_of_a_recorded_study_cannot_be_changed_afterwards(cli: Cli) -> None:
     assert cli("report", "quickstart", "--margin", "0.1", "--percent") == 2
     assert "--margin, --percent must be left away for a recorded study" in " ".join(cli.err.split())
+
+
+def test_whoever_may_only_read_a_record_gets_the_report_all_the_same(
+    cli: Cli, study: Study, places: Places, results: list[TrialResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise TrackerError("it does not allow that")
+
+    writer = Recorder(study, places)
+    writer.open({})
+    writer.put(results[0])
+    assert writer.flush(20)
+    writer.close(done=False)
+    monkeypatch.setenv("FAIRSWEEP_HOME", str(places.home))
+    monkeypatch.setattr("sweeps.recording.record_report", forbidden)
+    assert cli("report", study.study, "--out", "mine") == 1
+    assert Path("mine/report.html").is_file()
+    assert "Report:  mine/report.html" in cli.out
+    assert "The report is written, and not kept in MLflow as well: it does not allow that" in cli.err
