@@ -194,13 +194,11 @@ def _called(name: str, what: str, function: Callable[[], Any]) -> Any:
 
 
 def download(name: str, root: Path | str) -> None:
-    """Fetch the files of a data set over the network into a folder.
+    """Fetch the files of a data set over the network into a folder, but for those that are there already.
 
     Args:
         name: a data set that has files to fetch.
-        root: data folder to fill.
-
-    Files that are there already are checked, and not fetched again.
+        root: data folder to fill; made if it is not there.
 
     Raises:
         ValueError: if there is no such data set, or nothing to fetch for it.
