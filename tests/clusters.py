@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parent.parent
 _SERVE = """
 import json, sys
 from ray.cluster_utils import Cluster
-from ray._private.node import Node
+from tests.patience import start_patiently
 
+start_patiently()
 nodes, folder = json.loads(sys.argv[1]), sys.argv[2]
 cluster = Cluster(
     initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "temp_dir": folder}
@@ -91,6 +93,7 @@ def cluster(
     with subprocess.Popen(
         [sys.executable, "-c", _SERVE, json.dumps(nodes), str(folder / "ray")],
         env=environment,
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -12,6 +12,8 @@ from typing import TextIO
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
+from tests.patience import start_patiently
+
 #: A worker node has room for one trial.
 NODE_CPUS = 1
 
@@ -27,6 +29,7 @@ def main(folder: str, nodes: int, commands: TextIO) -> None:
         nodes: number of worker nodes.
         commands: where commands come from.
     """
+    start_patiently()
     head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     running = [_added(cluster) for _ in range(nodes)]
