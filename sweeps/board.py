@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
 
 from sweeps.protocol import Cell, Outcome, Protocol, cells, planned_trials, rung_of
 from sweeps.spec import Study
@@ -55,20 +56,40 @@ class Tally:
         return self.tuned + self.confirmed + self.early
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Running:
+    """A trial that trains.
+
+    Args:
+        length: of its training.
+        begun: clock when it was first seen to train.
+        share: part of its updates that it has told of, in [0, 1].
+        told: clock when it told of them.
+    """
+
+    length: Length
+    begun: float
+    share: float
+    told: float
+
+
 @dataclass
 class Board:
     """The state of a study in numbers.
 
     Args:
         study: the study.
+        clock: seconds from some moment on.
         lost: attempts of this launch at trials that were handed out again, because they or their nodes were lost.
     """
 
     study: Study
+    clock: Callable[[], float] = time.monotonic
     lost: int = field(init=False, default=0)
     tallies: dict[tuple[Cell, str], Tally] = field(init=False)
     _begun: set[str] = field(init=False, default_factory=set)
     _seconds: dict[Length, list[float]] = field(init=False, default_factory=dict)
+    _running: dict[str, _Running] = field(init=False, default_factory=dict)
     _amounts: dict[Length, int] = field(init=False, default_factory=dict)
     _draws_left: Counter[Length] = field(init=False, default_factory=Counter)
 
@@ -106,11 +127,11 @@ class Board:
 
     def add(self, outcome: Outcome, seconds: float | None = None) -> None:
         """Count a trial that ended, and the wall seconds it took if it ran in this launch."""
-        workload, budget, arm, phase, *_ = outcome.key.split("/")
-        found = next((cell for cell, _ in self.tallies if cell.slug == f"{workload}/{budget}"), None)
+        self._running.pop(outcome.key, None)
+        _, _, arm, phase, *_ = outcome.key.split("/")
+        found, rung = self._length(outcome.key)
         if found is None or (found, arm) not in self.tallies:
             return
-        rung = rung_of(outcome.key)
         _count(self.tallies[found, arm], phase, rung, outcome)
         if outcome.kind == "failed":
             return
@@ -131,25 +152,62 @@ class Board:
             tally.seeds, tally.most_seeds = (winners * blocks for blocks in protocol.blocks(cell))
             tally.early = protocol.confirmed_early(cell, arm)
 
+    def train(self, keys: Collection[str]) -> None:
+        """Take note of which trials train at the moment."""
+        now = self.clock()
+        for gone in self._running.keys() - set(keys):
+            self._running.pop(gone)
+        for key in keys:
+            cell, rung = self._length(key)
+            if cell is not None and key not in self._running:
+                self._running[key] = _Running(length=(cell, rung), begun=now, share=0.0, told=now)
+
+    def progress(self, key: str, share: float) -> None:
+        """Take note that a trial that trains has done this part of its updates."""
+        if key in self._running:
+            self._running[key] = replace(self._running[key], share=share, told=self.clock())
+
     def hours_left(self, slots: int) -> float | None:
-        """Estimate the hours left with `slots` trials at a time; None before the first trial has ended.
+        """Estimate the hours left with `slots` trials at a time; None while no trial has ended or told of progress.
 
         Seeds that may be added until a cell is decided do not count. Trainings of a length of which none has ended are
-        taken to cost in proportion to it, at the rate of the longest known.
+        taken to cost in proportion to it, at the rate of the longest known. It takes at least as long as the trial that
+        is furthest from its end.
         """
-        known = self._seconds.copy()  # at one stroke: the launching thread adds to it while another one shows it
-        if not known:
-            return None
+        # Copied at one stroke: the launching thread writes to them while another one shows them.
+        known, running = self._seconds.copy(), self._running.copy()
         means = {length: sum(seconds) / len(seconds) for length, seconds in known.items()}
+        means = means or _projected(running.values())
+        if not means:
+            return None
         longest = max(means, key=lambda length: self._amounts[length])
         rate = means[longest] / self._amounts[longest]
         left = self._draws_left.copy()
         for (cell, _), tally in self.tallies.items():
             left[cell, None] += tally.seeds - tally.confirmed - tally.early
-        seconds_left = sum(
-            max(trials, 0) * means.get(length, rate * self._amounts[length]) for length, trials in left.items()
-        )
-        return seconds_left / max(slots, 1) / 3600
+        each = {length: means.get(length, rate * self._amounts[length]) for length in left}
+        in_all = sum(max(trials, 0) * each[length] for length, trials in left.items())
+        now, last = self.clock(), 0.0
+        for trial in running.values():
+            seconds = each.get(trial.length, 0.0)
+            to_go = max((1 - trial.share) * seconds - (now - trial.told), 0.0)
+            in_all -= seconds - to_go
+            last = max(last, to_go)
+        return max(in_all / max(slots, 1), last, 0.0) / 3600
+
+    def _length(self, key: str) -> tuple[Cell | None, int | None]:
+        """Return the cell of a trial, None if the study has no such, and its rung."""
+        slug = "/".join(key.split("/")[:2])
+        return next((cell for cell, _ in self.tallies if cell.slug == slug), None), rung_of(key)
+
+
+def _projected(running: Iterable[_Running]) -> dict[Length, float]:
+    """Return how long trainings that have told of progress would take from begin to end at their speed so far."""
+    projected: dict[Length, list[float]] = {}
+    for trial in running:
+        if trial.share > 0:
+            projected.setdefault(trial.length, []).append((trial.told - trial.begun) / trial.share)
+    return {length: sum(seconds) / len(seconds) for length, seconds in projected.items()}
 
 
 def _count(tally: Tally, phase: str, rung: int | None, outcome: Outcome) -> None:

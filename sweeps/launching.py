@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from sweeps.protocol import OtherDraw, Outcome, Protocol, Trial, cells
 from sweeps.provenance import environment, package_versions
 from sweeps.recording import Recorder
 from sweeps.recording.spool import exclusive
-from sweeps.runner import Observer, run_protocol
+from sweeps.runner import Activity, Observer, run_protocol
 from sweeps.spec import Study
 from sweeps.trial import TrialResult
 
@@ -33,6 +34,8 @@ from sweeps.trial import TrialResult
 PATIENCE_SECONDS = 30.0
 #: How long a launch that was stopped goes on delivering.
 STOP_SECONDS = 10.0
+#: How long trials wait for room, and none runs, before that is said.
+IDLE_SECONDS = 30.0
 #: A thread that delivers computes; by default the launching thread would wait 5 ms for the interpreter at every turn.
 _SWITCH_SECONDS = 0.0005
 #: What makes the points of a search.
@@ -88,6 +91,7 @@ class Launch:
     failures: list[TrialResult] = field(default_factory=list)
     undelivered: int = 0
     halted: str = ""
+    _idle_since: float | None = field(init=False, default=None)
 
     @property
     def is_complete(self) -> bool:
@@ -111,7 +115,11 @@ class Launch:
         """Return what stands in the way at the moment, in a sentence that says what becomes of it; else nothing."""
         if self.recorder.trouble:
             return f"{self.recorder.trouble}. Training goes on; results wait on disk."
-        return shortage(self.placement) if self.placement else ""
+        found = shortage(self.placement) if self.placement else ""
+        since = self._idle_since
+        if found or since is None or self.target.address == "local" or time.monotonic() - since < IDLE_SECONDS:
+            return found
+        return "Other work takes all room on the cluster at the moment; trials wait for it."
 
     def run(self) -> None:
         """Run all that is left, and leave the cluster.
@@ -123,7 +131,11 @@ class Launch:
             KeyboardInterrupt: the user stopped the launch.
         """
         observer = Observer(
-            started=self._started, progressed=self._progressed, ended=self._ended, halted=self._reason_to_halt
+            started=self._started,
+            progressed=self._progressed,
+            active=self._active,
+            ended=self._ended,
+            halted=self._reason_to_halt,
         )
         with self.cluster, _responsive():
             if self.placement is not None:
@@ -151,8 +163,17 @@ class Launch:
         self.board.follow(self.protocol)
         self.recorder.check_lease()
 
-    def _progressed(self, trial: Trial, progress: Progress | None) -> None:  # noqa: ARG002
+    def _progressed(self, trial: Trial, progress: Progress | None) -> None:
+        if progress is not None:
+            self.board.progress(trial.key, progress.update / progress.total_updates)
         self.recorder.check_lease()
+
+    def _active(self, activity: Activity) -> None:
+        self.board.train(activity.running)
+        if activity.running or activity.starting or not activity.waiting:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = time.monotonic()
 
     def _reason_to_halt(self) -> str:
         self.recorder.check_lease()

@@ -81,7 +81,8 @@ def showing(watch: Watch, console: Console) -> Iterator[None]:
 
 
 def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
-    complained, written_at, ended_then = False, time.monotonic(), watch.board.total.ended
+    complained = is_told = False
+    written_at, ended_then = time.monotonic(), watch.board.total.ended
     told_at: dict[str, float] = {}
     while not stop.wait(_LOOK_EVERY_SECONDS):
         total = watch.board.total
@@ -94,6 +95,10 @@ def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
         if trouble and not complained and not lately:
             console.print(trouble, soft_wrap=True, markup=False)
             told_at = {trouble: time.monotonic()}
+            is_told = True
+        elif is_told and not trouble:
+            console.print("That has passed.")
+            is_told = False
         complained = bool(trouble)
 
 

@@ -33,9 +33,9 @@ from sweeps.cluster.placement import Placement
 from sweeps.protocol import Protocol
 from sweeps.runner.actor import JOB, TrialActor
 from sweeps.runner.housekeeping import Housekeeping
-from sweeps.runner.searcher import Observer, ObserverError, ProtocolSearcher
+from sweeps.runner.searcher import Activity, Observer, ObserverError, ProtocolSearcher
 
-__all__ = ["Observer", "run_protocol"]
+__all__ = ["Activity", "Observer", "run_protocol"]
 
 
 def run_protocol(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,21 @@ from sweeps.runner.actor import JOB, PROGRESS, RESULT
 from sweeps.trial import Job, TrialResult, failed_result, job_for
 
 
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """What the trials that are handed out do at a moment.
+
+    Args:
+        running: keys of those that train.
+        starting: number of those whose process starts, or takes them over.
+        waiting: number of those for which there is no room.
+    """
+
+    running: frozenset[str]
+    starting: int
+    waiting: int
+
+
 @dataclass(frozen=True)
 class Observer:
     """What to call as a study runs, in the launching process. An exception ends the run and comes out of it.
@@ -26,12 +41,14 @@ class Observer:
     Args:
         started: a trial was handed to the cluster.
         progressed: a long trial makes progress; with its last evaluation, if there was one since the last call.
+        active: told every second or so what the trials do.
         ended: a trial ended; must make the result durable before it returns.
         halted: returns why no more trials should be handed out, else nothing.
     """
 
     started: Callable[[Trial], None]
     progressed: Callable[[Trial, Progress | None], None]
+    active: Callable[[Activity], None]
     ended: Callable[[TrialResult], None]
     halted: Callable[[], str]
 
@@ -120,6 +137,14 @@ class ProtocolSearcher(Searcher):
             self._losses.pop(trial.key, None)
         with _ends_the_run():
             self._observer.progressed(trial, progress)
+
+    def note_activity(self, running: Iterable[str], starting: Iterable[str]) -> None:
+        """Pass on which attempts train, and which have a process that starts; by Tune's ids."""
+        keys = frozenset(self._jobs[trial_id].trial.key for trial_id in running if trial_id in self._jobs)
+        begin = sum(trial_id in self._jobs for trial_id in starting)
+        waiting = max(len(self._jobs) - len(keys) - begin, 0)
+        with _ends_the_run():
+            self._observer.active(Activity(running=keys, starting=begin, waiting=waiting))
 
     def note_fault(self, trial_id: str, fault: Fault) -> None:
         """Take note of why an attempt is about to end without a result."""

@@ -79,6 +79,67 @@ def test_trouble_that_comes_and_goes_is_said_once_in_a_while(monkeypatch: pytest
     assert said() > 1
 
 
+def test_trouble_that_has_passed_is_said_to_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = count()
+    lines = written(monkeypatch, every_seconds=1000, trouble=lambda: "MLflow is away." if next(looks) < 4 else "")
+    assert [line for line in lines if " trials" not in line] == ["MLflow is away.", "That has passed."]
+
+
+KEY = "digits-mlp/updates-100/cosine/tune/search-0/draw-{}"
+
+
+def running_board(now: list[float]) -> Board:
+    """A study of 4 draws for the arms but the control, and 2 seeds for all three, none longer than another."""
+    study = tiny_study(budgets={"updates": [100]}, tuning={"draws": 4}, confirm={"seeds": 2})
+    return Board(study, clock=lambda: now[0])
+
+
+def test_the_time_left_counts_down_while_trials_run() -> None:
+    now = [0.0]
+    board = running_board(now)
+    trials = board.total.planned
+    board.train({KEY.format(0), KEY.format(1)})
+    board.add(Outcome(key=KEY.format(0), kind="finished", validation=0.5), 100.0)
+    assert board.hours_left(1) == pytest.approx((trials - 1) * 100 / 3600)
+    now[0] = 30.0
+    assert board.hours_left(1) == pytest.approx(((trials - 1) * 100 - 30) / 3600)
+    board.progress(KEY.format(1), 0.8)
+    now[0] = 35.0
+    assert board.hours_left(1) == pytest.approx(((trials - 2) * 100 + 15) / 3600)
+    now[0] = 500.0  # it takes longer than others: it may end at any moment
+    assert board.hours_left(1) == pytest.approx((trials - 2) * 100 / 3600)
+
+
+def test_the_time_left_is_known_before_the_first_trial_has_ended_if_one_tells_of_progress() -> None:
+    now = [1000.0]
+    board = running_board(now)
+    board.train({KEY.format(0)})
+    assert board.hours_left(1) is None
+    now[0] += 50
+    board.progress(KEY.format(0), 0.25)
+    assert board.hours_left(1) == pytest.approx((board.total.planned * 200 - 50) / 3600)
+
+
+def test_the_time_left_is_no_less_than_that_of_the_trial_furthest_from_its_end() -> None:
+    now = [0.0]
+    board = running_board(now)
+    board.add(Outcome(key=KEY.format(0), kind="finished", validation=0.5), 100.0)
+    board.train({KEY.format(1)})
+    now[0] = 10.0
+    assert board.hours_left(1000) == pytest.approx(90 / 3600)
+
+
+def test_a_trial_that_no_longer_trains_is_left_whole() -> None:
+    now = [0.0]
+    board = running_board(now)
+    board.add(Outcome(key=KEY.format(0), kind="finished", validation=0.5), 100.0)
+    before = board.hours_left(1)
+    board.train({KEY.format(1)})
+    now[0] = 40.0
+    board.train(set())
+    assert board.hours_left(1) == before
+
+
 def test_the_time_left_can_be_asked_for_while_trials_end() -> None:
     """A thread of its own asks, while the launching thread counts."""
     budgets = list(range(1, 301))

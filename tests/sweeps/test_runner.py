@@ -100,6 +100,7 @@ def run(
     observer = Observer(
         started=lambda _trial: None,
         progressed=lambda _trial, _progress: None,
+        active=lambda _activity: None,
         ended=on_end,
         halted=on_look,
     )

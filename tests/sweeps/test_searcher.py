@@ -16,7 +16,7 @@ from sweeps.cluster.placement import Node, place
 from sweeps.faults import Fault
 from sweeps.protocol import Protocol
 from sweeps.runner.actor import JOB, PROGRESS, RESULT
-from sweeps.runner.searcher import Observer, ObserverError, ProtocolSearcher
+from sweeps.runner.searcher import Activity, Observer, ObserverError, ProtocolSearcher
 from sweeps.trial import Job, TrialResult, failed_result, run_to_end
 from tests.sweeps.studies import tiny_study
 
@@ -32,6 +32,7 @@ class Tune:
     searcher: ProtocolSearcher
     ended: list[TrialResult]
     progressed: list[Any]
+    active: list[Activity]
     ids: count[int] = field(default_factory=count)
 
     def ask(self) -> tuple[str, Job] | str | None:
@@ -64,14 +65,21 @@ def tune(
     protocol = Protocol(study)
     results: list[TrialResult] = []
     seen: list[Any] = []
+    active: list[Activity] = []
 
     def on_end(result: TrialResult) -> None:
         results.append(result)
         ended(result)
 
-    observer = Observer(started=lambda _: None, progressed=lambda *told: seen.append(told), ended=on_end, halted=halted)
+    observer = Observer(
+        started=lambda _: None,
+        progressed=lambda *told: seen.append(told),
+        active=active.append,
+        ended=on_end,
+        halted=halted,
+    )
     placement = place(protocol.cells, study.resources, [Node(cpu=4)], {})
-    return Tune(ProtocolSearcher(protocol, observer, placement, tmp_path), results, seen)
+    return Tune(ProtocolSearcher(protocol, observer, placement, tmp_path), results, seen, active)
 
 
 def test_a_lost_trial_is_handed_out_again_before_others_and_its_attempts_are_counted(tmp_path: Path) -> None:
@@ -87,6 +95,13 @@ def test_a_lost_trial_is_handed_out_again_before_others_and_its_attempts_are_cou
     assert [(result.trial.key, result.attempts, result.kind) for result in played.ended] == [
         (first.trial.key, 3, "finished")
     ]
+
+
+def test_what_trials_do_is_passed_on_by_their_keys(tmp_path: Path) -> None:
+    played = tune(tmp_path)
+    (first_id, first), (second_id, _), _ = (played.job() for _ in range(3))
+    played.searcher.note_activity([first_id, "of another run"], [second_id])
+    assert played.active == [Activity(running=frozenset({first.trial.key}), starting=1, waiting=1)]
 
 
 def test_a_trial_fails_once_its_retries_are_used_up(tmp_path: Path) -> None:
