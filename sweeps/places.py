@@ -21,6 +21,22 @@ def without_credentials(text: str) -> str:
     return re.sub(r"(?<=://)[^/\s@]+@", "***@", text)
 
 
+def _check_tracking_uri(uri: str) -> None:
+    scheme, separator, rest = uri.partition("://")
+    if scheme.startswith("databricks"):
+        return
+    is_server = scheme in {"http", "https"} and bool(rest.strip("/"))
+    is_database = bool(re.fullmatch(r"(postgresql|mysql|mssql)(\+\w+)?|sqlite", scheme)) and bool(separator and rest)
+    if is_server or (is_database and not (scheme == "sqlite" and not re.fullmatch(r"/[^:?].*", rest))):
+        return
+    address = re.fullmatch(r"(?:\w*:/*)?((?:\S+@)?[\w.-]+:\d+)(/\S*)?", uri)
+    meant = f" Did you mean http://{address[1]}?" if address else ""
+    raise InputError(
+        "MLFLOW_TRACKING_URI must be the address of a server (http://HOST:PORT) or of a database (sqlite:///FILE, "
+        f"postgresql://...); got {without_credentials(uri)!r}.{without_credentials(meant)}"
+    )
+
+
 @dataclass(frozen=True)
 class Places:
     """The folders and the tracking store of this machine's launches.
@@ -37,9 +53,14 @@ class Places:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Places:
-        """Read the places from environment variables."""
+        """Read the places from environment variables.
+
+        Raises:
+            InputError: ``MLFLOW_TRACKING_URI`` is the address of no server and no database.
+        """
         home = Path(environment.get("FAIRSWEEP_HOME") or "fairsweep-runs").absolute()
         uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
+        _check_tracking_uri(uri)
         return cls(home=home, tracking_uri=uri, artifact_root=None if is_served(uri) else home / "artifacts")
 
     @property

@@ -27,7 +27,8 @@ def deploy(
     chosen = deployment(name)
     _write(chosen, folder, force)
     out.print(
-        f"Wrote {', '.join(chosen.files)} to {folder}. Each says at its top how to use it.",
+        f"Wrote {', '.join(chosen.files)} to {folder}. They say at their top how they are used, and whether they have "
+        "been run; docs/cluster.md goes through it step by step.",
         soft_wrap=True,
         markup=False,
     )
@@ -64,5 +65,5 @@ def _places_to_edit(chosen: Deployment, folder: Path) -> list[str]:
         f"{folder / file}:{number}"
         for file in chosen.files
         for number, line in enumerate(file_text(file).splitlines(), start=1)
-        if f"{MARK}:" in line or line.endswith(f"# {MARK}")
+        if MARK in line and not line.lstrip().startswith("#")
     ]

@@ -88,7 +88,7 @@ def submit(study: Study, how: LaunchOptions, tracking_uri_here: str | None) -> N
         ClusterError: the cluster cannot be used.
     """
     url = jobs_url(how.address)
-    uri = tracking_uri_for(how.tracking_uri, tracking_uri_here)
+    uri = tracking_uri_for(how.tracking_uri, tracking_uri_here, on_head=how.store_on_head)
     check_data_roots(study, [Path.home(), Path.cwd(), Path(tempfile.gettempdir())], how.data_on_cluster)
     if uri and uri == tracking_uri_here:
         _refuse_what_is_refused_there(study)

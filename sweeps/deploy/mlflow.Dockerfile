@@ -1,5 +1,6 @@
 # The MLflow server with users and passwords, on PostgreSQL. Build it in this folder; compose.yaml does so by itself:
 #   docker build -f mlflow.Dockerfile -t fairsweep-mlflow:0.1.0 .
+# Checked, and not run as it stands: docs/cluster.md says what was done with it.
 FROM python:3.11-slim-bookworm
 
 RUN pip install --no-cache-dir "mlflow[auth]==3.17.2" "psycopg[binary]==3.3.9" \

@@ -53,18 +53,24 @@ def jobs_url(address: str) -> str:
     return address.rstrip("/")
 
 
-def tracking_uri_for(given: str | None, here: str | None) -> str | None:
+def tracking_uri_for(given: str | None, here: str | None, *, on_head: bool = False) -> str | None:
     """Return the tracking store that a job is told to record in; None leaves it to the cluster's own environment.
 
     Args:
         given: what the user said for this job, as the cluster sees it.
         here: ``MLFLOW_TRACKING_URI`` of this machine. It is passed on where it can mean the same there: a server that
-            is not on this machine.
+            is not on this machine, unless `on_head`.
+        on_head: the user wants a database on the head node.
 
     Raises:
-        InputError: it carries a password, or is not a server.
+        InputError: it carries a password, is not a server, or both it and a database on the head node are asked for.
     """
-    uri = given or (here if here and is_served(here) and not _is_loopback(here) else None)
+    if given and on_head:
+        raise InputError(
+            f"--tracking-uri and --store-on-head must not be given together; got {without_credentials(given)!r}. "
+            "Results go to one store."
+        )
+    uri = given or (here if here and is_served(here) and not _is_loopback(here) and not on_head else None)
     if uri is None:
         return None
     if without_credentials(uri) != uri or (is_served(uri) and urlsplit(uri).query):

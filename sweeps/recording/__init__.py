@@ -2,7 +2,6 @@
 
 from sweeps.recording.recorder import Recorder, record_report, views_of
 from sweeps.recording.store import (
-    TrackerError,
     connect,
     find_study,
     recorded_file,
@@ -13,6 +12,7 @@ from sweeps.recording.store import (
     study_run,
     trial_runs,
 )
+from sweeps.recording.trouble import TrackerError
 
 __all__ = [
     "Recorder",

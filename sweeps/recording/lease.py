@@ -29,7 +29,7 @@ from mlflow.exceptions import MlflowException
 
 from analysis import layout
 from sweeps.errors import FairsweepError, InputError
-from sweeps.recording.store import TROUBLE
+from sweeps.recording.trouble import TROUBLE
 
 _NUMBER = re.compile(rf"{re.escape(layout.LAUNCH_PREFIX)}(\d+)$")
 _WATCH_SECONDS = 1.0

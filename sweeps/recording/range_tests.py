@@ -16,7 +16,8 @@ from sweeps.errors import InputError
 from sweeps.places import Places
 from sweeps.range_testing.proposal import Range
 from sweeps.range_testing.running import RangeResult
-from sweeps.recording.store import TROUBLE, TrackerError, connect, explain
+from sweeps.recording.store import connect
+from sweeps.recording.trouble import TROUBLE, TrackerError, explain
 
 Value = TypeVar("Value")
 

@@ -26,10 +26,7 @@ from sweeps.recording.lease import PACE, Claim, Lease, LeaseLostError, Pace
 from sweeps.recording.record import outcome_of_record, record_of
 from sweeps.recording.spool import Spool
 from sweeps.recording.store import (
-    TROUBLE,
-    TrackerError,
     connect,
-    explain,
     find_experiment,
     find_study,
     outcome_of,
@@ -39,6 +36,7 @@ from sweeps.recording.store import (
 )
 from sweeps.recording.study_run import StudyRun, ended_of, open_study_run
 from sweeps.recording.trial_runs import TrialRuns
+from sweeps.recording.trouble import TROUBLE, TrackerError, explain
 from sweeps.spec import Study
 from sweeps.trial import TrialResult
 from sweeps.views import SharedView, StudyOutline, arm_colors, study_views

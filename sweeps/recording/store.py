@@ -15,22 +15,19 @@ from typing import Any, cast
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
-from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis import layout
 from analysis.results.database import database_runs, engine_of
 from analysis.results.runs import every_run
 from analysis.trial_table import RunFacts
-from sweeps.errors import FairsweepError, InputError, suggest
+from sweeps.errors import InputError, suggest
 from sweeps.extending import Change, changes, extends, refusal
 from sweeps.places import Places, is_served, without_credentials
 from sweeps.protocol import Outcome, OutcomeKind
+from sweeps.recording.trouble import TROUBLE, TrackerError, explain
 from sweeps.spec import Study
 from sweeps.spec.study import SLUG, as_in_a_file
-
-#: What a tracking store raises when it is away, refuses, its disk is full, or its driver is not installed.
-TROUBLE = (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError)
 
 #: Requests to a server at a time where much is read.
 _READS_AT_A_TIME = 4
@@ -47,10 +44,6 @@ _CLIENT_DEFAULTS = {
 
 for _noisy in ("mlflow", "alembic", "urllib3"):  # what goes wrong is said by whoever catches it
     logging.getLogger(_noisy).setLevel(logging.CRITICAL)
-
-
-class TrackerError(FairsweepError):
-    """MLflow cannot be reached or refuses."""
 
 
 def connect(places: Places) -> MlflowClient:
@@ -287,35 +280,3 @@ def outcome_of(run: RunFacts) -> Outcome:
         test=run.metrics.get(layout.FINAL_TEST),
         recorded={name: text for name, text in run.params.items() if name not in layout.IDENTITY_PARAMS},
     )
-
-
-#: What a message is recognised by, and how it is said. The first that fits counts.
-_REASONS = (
-    (
-        r"mlflow-artifacts URI was supplied",
-        "the study was recorded through a server of this store, and its files are read through one only; set "
-        "MLFLOW_TRACKING_URI to the address of that server",
-    ),
-    (r"Connection refused", "nobody listens there (connection refused)"),
-    (r"Name or service not known|Temporary failure in name resolution|nodename nor servname", "no such host"),
-    (r"[Tt]imed out|timeout", "no answer in time"),
-    (r"Connection (reset|aborted)|Remote end closed|RemoteDisconnected", "the connection broke"),
-    (r"\b401\b|[Uu]nauthenticated|not authenticated", "it refuses the user or password, see MLFLOW_TRACKING_USERNAME"),
-    (r"\b403\b|PERMISSION_DENIED|[Pp]ermission denied", "it does not allow that"),
-    (r"readonly database|read-only", "its database cannot be written"),
-    (r"database or disk is full|No space left", "its disk is full"),
-    (r"database is locked", "its database is locked by another process"),
-    (r"too many (\d+) error responses|error code (5\d\d)", "it answers with error {0}"),
-)
-
-
-def explain(uri: str, error: BaseException) -> str:
-    """Say in one line what went wrong between us and the store at `uri`."""
-    text = " ".join(str(error).split())
-    for pattern, said in _REASONS:
-        if found := re.search(pattern, text):
-            reason = said.format(next((group for group in found.groups() if group), ""))
-            break
-    else:
-        reason = f"{text[:80]} … {text[-110:]}" if len(text) > 200 else text or type(error).__name__
-    return without_credentials(f"MLflow at {uri} does not answer as it should: {reason}")

@@ -26,13 +26,13 @@ from sweeps.places import Places
 from sweeps.recording.launches import origins_of
 from sweeps.recording.spool import Spool
 from sweeps.recording.store import (
-    TROUBLE,
     find_experiment,
     read_artifact,
     recorded_rules,
     rules_version,
     study_run,
 )
+from sweeps.recording.trouble import TROUBLE
 from sweeps.spec import Study
 
 #: For how long the study run of an experiment that another launch has just made is waited for.

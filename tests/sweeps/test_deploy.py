@@ -122,8 +122,12 @@ def test_every_file_belongs_to_one_deployment() -> None:
 def test_the_page_says_of_every_file_whether_it_has_been_run() -> None:
     page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     table = page.partition("## What has been run, and what has not")[2].partition("## ")[0]
-    said = {name for row in table.splitlines() if row.startswith("| `") for name in row.split("|")[1].split("`")[1::2]}
-    assert said == set(SHIPPED) - {"Dockerfile.dockerignore"}
+    rows = [row.split("|") for row in table.splitlines() if row.startswith("| `")]
+    said = {name: row[2].strip() for row in rows for name in row[1].split("`")[1::2]}
+    assert said.keys() == set(SHIPPED) - {"Dockerfile.dockerignore"}
+    for name, is_run in said.items():
+        top = file_text(name).partition("\n\n")[0]
+        assert ("# Checked, and not run as it stands: docs/cluster.md says" in top) == (is_run != "**run**"), name
 
 
 @pytest.mark.parametrize("name", YAML)
@@ -437,6 +441,8 @@ def test_the_command_says_which_lines_are_the_users(cli: Cli) -> None:
     lines = file_text("ray-up-aws.yaml").splitlines()
     assert len(numbers) >= 6
     assert all("EDIT" in lines[number - 1] for number in numbers)
+    assert not any(lines[number - 1].lstrip().startswith("#") for number in numbers)
+    assert "whether they have been run" in " ".join(cli.out.split())
 
 
 def test_the_command_overwrites_nothing_unless_forced(cli: Cli) -> None:

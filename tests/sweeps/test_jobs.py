@@ -115,6 +115,13 @@ def test_a_server_is_passed_on_and_one_that_is_given_comes_first() -> None:
     assert tracking_uri_for("http://127.0.0.1:5000", "http://mlflow:5000") == "http://127.0.0.1:5000"
 
 
+def test_a_database_on_the_head_is_preferred_to_the_server_of_this_machine_and_not_to_one_that_is_given() -> None:
+    assert tracking_uri_for(None, "http://mlflow:5000", on_head=True) is None
+    with pytest.raises(InputError, match="--tracking-uri and --store-on-head must not be given together") as refused:
+        tracking_uri_for("http://me:hunter2@mlflow:5000", None, on_head=True)
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "uri", ["http://me:hunter2@mlflow:5000", "https://hunter2@mlflow", "http://mlflow?key=hunter2"]
 )
@@ -298,6 +305,12 @@ def test_a_job_without_an_mlflow_server_is_refused_unless_that_is_meant(
         arrive(submission(), dict(environment))
     plain = json.loads(submission().text())
     assert arrive(Submission(**{**plain, "store_on_head": True}), dict(environment)) == []
+
+
+def test_a_job_is_told_that_the_cluster_has_a_server_where_it_asks_for_a_database_on_the_head(landed: Path) -> None:
+    plain = json.loads(submission().text())
+    (note,) = arrive(Submission(**{**plain, "store_on_head": True}), {"MLFLOW_TRACKING_URI": "http://a:b@mlflow:5000"})
+    assert note == "--store-on-head changes nothing: this cluster records in http://***@mlflow:5000."
 
 
 # Following

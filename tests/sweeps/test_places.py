@@ -40,6 +40,46 @@ def test_a_client_of_a_server_makes_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize(
+    ("uri", "meant"),
+    [
+        ("127.0.0.1:5000", "Did you mean http://127.0.0.1:5000?"),
+        ("mlflow.example.com:80/", "Did you mean http://mlflow.example.com:80?"),
+        ("http:/127.0.0.1:5000", "Did you mean http://127.0.0.1:5000?"),
+        ("htp://me:secret@127.0.0.1:5000", "Did you mean http://***@127.0.0.1:5000?"),
+        ("mlflow.example.com", ""),
+        ("./mlruns", ""),
+        ("file:///tmp/mlruns", ""),
+        ("http://", ""),
+        ("sqlite://runs.db", ""),
+        ("sqlite://", ""),
+        ("sqlite:///:memory:", ""),
+        ("postgresql", ""),
+    ],
+)
+def test_a_tracking_uri_that_is_no_server_and_no_database_is_refused_with_the_one_that_was_meant(
+    uri: str, meant: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        Places.from_environment({"MLFLOW_TRACKING_URI": uri})
+    said = str(refused.value)
+    assert said.startswith("MLFLOW_TRACKING_URI must be the address of a server (http://HOST:PORT) or of a database")
+    assert said.partition("got ")[2].partition(". ")[2].strip() == meant
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:5000", "https://me:pw@mlflow.example.com/prefix", "databricks", "databricks://profile",
+        "sqlite:///runs.db", "sqlite:////srv/runs.db", "postgresql://h/db", "postgresql+psycopg://h/db",
+        "mysql+pymysql://h/db", "mssql+pyodbc://h/db",
+    ],
+)  # fmt: skip
+def test_a_tracking_uri_that_mlflow_can_use_is_taken_as_it_is(uri: str) -> None:
+    assert Places.from_environment({"MLFLOW_TRACKING_URI": uri}).tracking_uri == uri
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "99999"])
 def test_a_port_that_is_none_is_refused_before_anything_starts(port: str) -> None:
     with pytest.raises(InputError, match="--address must be local, auto, HOST:PORT"):

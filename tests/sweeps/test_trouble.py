@@ -1,0 +1,54 @@
+"""What is said of an MLflow that cannot be used, and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweeps.places import Places
+from sweeps.recording import TrackerError, connect, recorded_file
+from tests.answering import Answer, answering
+
+
+def said_of(uri: str, home: Path) -> str:
+    places = Places.from_environment({"FAIRSWEEP_HOME": str(home), "MLFLOW_TRACKING_URI": uri})
+    with pytest.raises(TrackerError) as refused:
+        recorded_file(connect(places), "digits")
+    said = str(refused.value)
+    assert "\n" not in said
+    return said.partition("does not answer as it should: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [
+        (
+            403,
+            b"Invalid Host header - possible DNS rebinding attack detected",
+            "the server is not to be reached under this name; start it with --allowed-hosts naming the host and port",
+        ),
+        (
+            401,
+            b"You are not authenticated. Please see the documentation.",
+            "it refuses the user or password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write them "
+            "to ~/.mlflow/credentials",
+        ),
+        (403, b"Permission denied", "it does not allow that"),
+    ],
+)
+def test_a_refusal_is_explained_with_its_remedy(tmp_path: Path, status: int, content: bytes, said: str) -> None:
+    with answering(lambda _path, _authorization: Answer(status, content)) as address:
+        assert said_of(address, tmp_path) == said
+
+
+def test_a_server_without_tls_is_said_to_be_one(tmp_path: Path) -> None:
+    with answering(lambda _path, _authorization: Answer()) as address:
+        said = said_of(address.replace("http://", "https://"), tmp_path)
+    assert said == "the server does not speak TLS there; try http:// instead of https://"
+
+
+def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    places = Places.from_environment({"FAIRSWEEP_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": "mssql+pymssql://h/db"})
+    with pytest.raises(TrackerError, match="the driver of its database, Python module pymssql, is not installed here"):
+        connect(places)
