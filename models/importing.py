@@ -96,8 +96,17 @@ def _why_another(module_name: str, module: ModuleType, here: Path) -> str:
     return f" Python found {found or 'a module without a file'} before {meant}: give yours another name."
 
 
+def _modules_in(folder: Path, like: str) -> list[str]:
+    """List the modules in a folder of the user's, with the packages that come before the last part of `like`."""
+    before = like.rpartition(".")[0]
+    names = [path.stem for path in folder.glob("*.py")] + [path.parent.name for path in folder.glob("*/__init__.py")]
+    return [f"{before}.{name}" if before else name for name in names]
+
+
 def _why_not(module_name: str, error: BaseException, here: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
         hint = f" Leave out the ending: {module_name[:-3]}." if module_name.endswith(".py") else ""
+        near = near_miss(error.name, _modules_in(Path(here, *error.name.split(".")[:-1]), error.name))
+        hint = f"{hint} {near}" if near and not hint else hint
         return f"There is no module {error.name!r} in {here} or among what is installed.{hint}"
     return f"Importing it raised {first_line(error)}"

@@ -90,5 +90,7 @@ def _offence(loss: object) -> str:
         return f"It returns a tensor of shape {list(loss.shape)}: take the mean over the examples."
     if not loss.requires_grad:
         return "What it returns has no gradient: compute it from the logits with functions of torch that have one."
+    if not torch.isfinite(loss):
+        return f"It returns {loss.item()} where all logits are 0: every training would diverge."
     torch.autograd.backward(loss)
     return ""

@@ -105,7 +105,14 @@ def find_dataset(name: str, root: Path | str | None = None, settings: Mapping[st
         condition = f"one that can be described with settings {given}"
         raise ValueError(complaint("dataset", condition, name, _raised(error))) from error
     if not isinstance(built, Dataset):
-        raise ValueError(complaint("dataset", "a function that returns a models.data.Dataset", name))  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004
+            complaint(
+                "dataset",
+                "a function that returns a models.data.Dataset",
+                name,
+                f"It returned an object of type {type(built).__name__}.",
+            )
+        )
     return well_described(name, built)
 
 

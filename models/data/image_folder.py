@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.data.examples import DataError, Dataset, Examples, ImageFiles
 from models.data.files import listing_digest
-from models.data.images import Listing, decoded, image_side, listed
+from models.data.images import Listing, decoded, image_side, left_out, listed
 from schedules.checks import Flag, Rule, Whole, complaint, read_settings
 
 
@@ -65,7 +65,7 @@ def imagefolder(
     """
     facts = {"image_size": image_size, "num_classes": num_classes, "num_train": num_train}
     if missing := [name for name, value in facts.items() if value is None]:
-        raise ValueError(f"dataset_settings must have {', '.join(missing)} for imagefolder. {_suggestion(root)}")
+        raise ValueError(f"dataset_settings must have {', '.join(missing)} for imagefolder. {_suggestion(root, facts)}")
     read = read_settings({**facts, "grey": grey, "stream": stream}, _RULES)
     dataset = Dataset(
         input_shape=(1 if read["grey"] else 3, *read["image_size"]),
@@ -83,25 +83,30 @@ def _version(root: Path | None) -> str:
     return "-".join(listing_digest(root / name) for name in ("train", "test")).strip("-") if root else ""
 
 
-def _suggestion(root: Path | None) -> str:
-    """Say what to write for the folder that is at hand."""
+def _suggestion(root: Path | None, given: Mapping[str, object]) -> str:
+    """Say what to write for the folder that is at hand, beside what is given."""
     try:
         listing = listed(root, "train")
-        side = image_side(listing.paths[0])
+        found = {
+            "image_size": image_side(listing.paths[0]),
+            "num_classes": len(listing.classes),
+            "num_train": len(listing.paths),
+        }
     except (DataError, OSError):
         return "They are the side in pixels, the folders in train/, and the images in them."
-    written = f"{{image_size: {side}, num_classes: {len(listing.classes)}, num_train: {len(listing.paths)}}}"
-    return f"For {root}: dataset_settings: {written}."
+    stated = {name: found[name] if given[name] is None else given[name] for name in found}
+    written = ", ".join(f"{name}: {value}" for name, value in stated.items())
+    return f"For {root}: dataset_settings: {{{written}}}.{left_out(root, 'train')}"
 
 
 def _listings(dataset: Dataset, root: Path | None) -> tuple[Listing, Listing]:
     """Return what is in ``train/`` and ``test/``: both are looked at before one is used, and no image is opened."""
     listing = listed(root, "train")
     offences = [
-        complaint(f"dataset_settings.{name}", f"the {found} {what} of {root}/train", promised)
-        for name, what, found, promised in (
-            ("num_classes", "class folders", len(listing.classes), dataset.num_classes),
-            ("num_train", "images", len(listing.paths), dataset.num_train),
+        complaint(f"dataset_settings.{name}", f"the {found} {what} of {root}/train", promised, remedy)
+        for name, what, found, promised, remedy in (
+            ("num_classes", "class folders", len(listing.classes), dataset.num_classes, ""),
+            ("num_train", "images", len(listing.paths), dataset.num_train, left_out(root, "train").strip()),
         )
         if found != promised
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +60,19 @@ def listed(root: Path | None, part: str) -> Listing:
     return Listing(tuple(path for paths in images for path in paths), y, classes)
 
 
+def left_out(root: Path | None, part: str) -> str:
+    """Say in a sentence, after a space, which files in the class folders of ``root/part`` are not taken for images."""
+    folder = root / part if root else None
+    if folder is None or not folder.is_dir():
+        return ""
+    inside = [entry.path for entry in os.scandir(folder) if _is_shown(entry) and entry.is_dir()]
+    others = sorted(path for name in inside for path in _files(Path(name)) if not _is_image(path))
+    if not others:
+        return ""
+    known = ", ".join(sorted(SUFFIXES))
+    return f" Not counted, since their names do not end like those of images ({known}): {_some(others)}."
+
+
 def image_side(path: str) -> int:
     """Return the shorter side of an image in pixels."""
     with Image.open(path) as image:
@@ -83,7 +96,9 @@ def opened(path: str, channels: int) -> Image.Image:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises
         why = (error.strerror if isinstance(error, OSError) else None) or str(error).partition(" '")[0]
-        raise DataError(f"{path} must be an image; got what Pillow does not read ({why}).") from error
+        raise DataError(
+            f"{path} must be an image; got what Pillow does not read ({why}). Replace or remove it."
+        ) from error
 
 
 def _of_bytes(image: Image.Image, path: str) -> Image.Image:
@@ -147,16 +162,18 @@ def decoded(paths: Sequence[str], shape: tuple[int, int, int]) -> Tensor:
     return images
 
 
-def _images(folder: Path) -> list[str]:
-    found = []
+def _images(folder: Path) -> Iterator[str]:
+    return filter(_is_image, _files(folder))
+
+
+def _files(folder: Path) -> Iterator[str]:
     for at, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]  # such as .ipynb_checkpoints, with copies
-        found += [
-            os.path.join(at, name)  # noqa: PTH118 - a million of them
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
-        ]
-    return found
+        yield from (os.path.join(at, name) for name in names if not name.startswith("."))  # noqa: PTH118 - a million
+
+
+def _is_image(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in SUFFIXES  # noqa: PTH122 - likewise
 
 
 def _is_shown(entry: os.DirEntry[str]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.importing import explains_itself, first_line
+from models.importing import explains_itself, first_line, is_function_name
 from models.networks.cifar_resnet import cifar_resnet
 from models.networks.conv1d import conv1d
 from models.networks.densenet import densenet
@@ -118,6 +118,7 @@ def _checked_outside(
     name: str, input_shape: tuple[int, ...], num_classes: int, settings: Mapping[str, Any]
 ) -> nn.Module:
     read_common(settings)
+    _check_setting_names(name, settings)
     network, logits = _outside_trial_run(name, input_shape, num_classes, settings)
     got = f"logits of shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
     if got != f"logits of shape [2, {num_classes}]":
@@ -178,10 +179,27 @@ def _facts(network: nn.Module) -> NetworkFacts:
 
 
 def _check_setting_names(name: str, settings: Mapping[str, Any]) -> None:
-    known = network_setting_defaults(name)
+    known = network_setting_defaults(name) if name in NETWORKS else _own_setting_names(name)
+    if known is None:
+        return
     if unknown := [key for key in settings if key not in known]:
         of = f"the settings of {name}"
         raise ValueError("\n".join(unknown_option("network_settings", key, known, of) for key in unknown))
+
+
+def _own_setting_names(name: str) -> list[str] | None:
+    """Return the settings that a network of the user takes; None if it takes any, or does not say."""
+    if not is_function_name(name):
+        return None
+    try:
+        parameters = list(inspect.signature(outside_builder(name)).parameters.values())[2:]
+    except (TypeError, ValueError) as error:  # some of those that are written in C do not say
+        if explains_itself(error):
+            raise
+        return None
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [parameter.name for parameter in parameters] + [*COMMON_SETTINGS]
 
 
 def _outside_trial_run(

@@ -23,7 +23,7 @@ def idle_reason(workload: Workload, setting: str) -> str:
     if setting == "momentum" and not has_momentum(workload.optimizer):
         return f"torch.optim.{OPTIMIZERS[workload.optimizer].__name__} has no momentum"
     if setting == "label_smoothing" and not takes_label_smoothing(workload.loss):
-        return f"the loss {workload.loss} has no argument label_smoothing"
+        return f"the loss {workload.loss} has no argument label_smoothing; give it one where it is to have this effect"
     if setting in {"bn_momentum", "norm_batches"} and not _has_batch_norm(workload):
         return f"the network {workload.network} has no batch norm"
     return ""

@@ -98,7 +98,7 @@ def test_a_damaged_image_among_streamed_ones_is_one_line_and_not_a_workers_trace
         next(batches)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(str(tmp_path))
-    assert line.endswith("(cannot identify image file). 3 more of this batch cannot be used.")
+    assert line.endswith("(cannot identify image file). Replace or remove it. 3 more of this batch cannot be used.")
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["mapped", "streamed"])
@@ -106,7 +106,10 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, stream: bool) -> Non
     two_classes(tmp_path, (8, 8))
     (tmp_path / "train" / "dog" / "000.png").unlink()
     (tmp_path / "train" / "dog" / "000.png").symlink_to(tmp_path / "nowhere.png")
-    with pytest.raises(DataError, match=r"dog/000\.png must be an image; .* not read \(No such file or directory\)\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"dog/000\.png must be an image; .* not read \(No such file or directory\)\. Replace or remove it\.$",
+    ):
         prepare(folder_workload(tmp_path, stream=stream, image_size=8), CPU)
 
 

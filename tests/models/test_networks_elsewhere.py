@@ -57,6 +57,9 @@ def nothing_to_learn(input_shape, num_classes):
 def verbose(input_shape, num_classes):
     raise RuntimeError("the first line\\nthe second line")
 
+def of_any_settings(input_shape, num_classes, **settings):
+    raise KeyError(*settings)
+
 def picky(input_shape, num_classes, *, width=4):
     raise ValueError(f"width must be even; got {width}.\\nThat is all.")
 """
@@ -177,6 +180,17 @@ def test_a_function_of_a_module_in_the_current_folder_builds_a_network(my_nets: 
     assert network[0].ghost_batch_size == 4
 
 
+def test_a_misspelt_setting_of_a_function_is_told_like_one_of_the_table(my_nets: Path) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"network_settings must be one of the settings of my_nets:linear: bias, bn_debias, .*; got 'bais'\. "
+        r"Did you mean 'bias'\?$",
+    ):
+        check_network("my_nets:linear", (40,), 10, {"bais": False})
+    with pytest.raises(ValueError, match="It raised KeyError: 'bais'"):
+        check_network("my_nets:of_any_settings", (40,), 10, {"bais": False})
+
+
 def documented(heading: str, file: Path) -> dict[str, Any]:
     """Write the code of a section into a file, and return the workload that uses it there."""
     page = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")
@@ -226,7 +240,6 @@ def test_a_network_that_needs_numbers_is_checked_on_the_cpu_and_leaves_the_gener
             r"network must be a function of my_nets; got .* There is no linaer in it\. Did you mean 'linear'",
         ),
         ("NOT_A_FUNCTION", {}, r"network must be a function of my_nets"),
-        ("linear", {"biass": True}, r"It raised TypeError: linear\(\) got an unexpected keyword argument 'biass'"),
         ("too_wide", {}, r"logits of shape \[2, 10\] of two examples of shape \[40\]; .* logits of shape \[2, 11\]"),
         ("in_two_parts", {}, r"It makes a tuple"),
         ("no_network", {}, r"must be a function that returns a torch.nn.Module; .* It returned 'no network'"),
@@ -277,6 +290,14 @@ def test_a_network_that_cannot_learn_from_one_example_at_a_time_is_refused_where
 def test_a_module_that_is_not_there_or_fails_is_named_with_the_reason(my_nets: Path) -> None:
     with pytest.raises(ValueError, match=r"network must be .* got 'nets:f'\. There is no module 'nets' in .*installed"):
         load_function("network", "nets:f")
+    with pytest.raises(ValueError, match=r"among what is installed\. Did you mean 'my_nets'\?$"):
+        load_function("network", "my_net:f")
+    package = my_nets.with_name("package")
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "networks.py").touch()
+    with pytest.raises(ValueError, match=r"There is no module 'package.network' .* Did you mean 'package.networks'\?$"):
+        load_function("network", "package.network:f")
     my_nets.with_name("failing.py").write_text("import no_such_thing\n")
     with pytest.raises(ValueError, match=r"Importing it raised ModuleNotFoundError: No module named 'no_such_thing'"):
         load_function("network", "failing:f")

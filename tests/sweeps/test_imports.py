@@ -31,6 +31,9 @@ def unreduced(logits, y):
 def without_gradient(logits, y):
     return (logits.argmax(1) != y).float().mean()
 
+def not_a_number(logits, y):
+    return (logits.log().sum() * 0)
+
 def plain_number(logits, y):
     return 1.0
 
@@ -113,6 +116,7 @@ def test_a_network_from_elsewhere_that_does_not_fit_the_data_is_refused_before_a
         ("unreduced", r"It returns a tensor of shape \[2\]: take the mean over the examples\.$"),
         ("without_gradient", r"What it returns has no gradient: .*$"),
         ("plain_number", r"It returns a float rather than a tensor, which has no gradient\.$"),
+        ("not_a_number", r"It returns nan where all logits are 0: every training would diverge\.$"),
         ("raising", r"It raised RuntimeError: the first line$"),
         ("without_way_back", r"It raised RuntimeError: there is no way back$"),
     ],
