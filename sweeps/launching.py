@@ -108,7 +108,14 @@ class Launch:
         """Return what the user should know of where trials run, one sentence each."""
         if self.placement is None:
             return ()
-        return (*self.placement.notes, *(slow_precisions(self.study) if self.target.address == "local" else ()))
+        slow = slow_precisions(self.study) if self.target.address == "local" else ()
+        return (*self.placement.notes, *self._too_many(self.placement), *slow)
+
+    def _too_many(self, placement: Placement) -> tuple[str, ...]:
+        asked = self.target.max_concurrent
+        if asked is None or placement.limit(asked) == asked:
+            return ()
+        return (f"{asked} trials at a time were asked for; {placement.total} have room.",)
 
     @property
     def trouble(self) -> str:

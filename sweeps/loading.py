@@ -221,13 +221,20 @@ _CONDITIONS = {
     "list_type": "must be a list",
     "dict_type": "must be a mapping of names to values",
     "model_type": "must be a mapping of names to values",
-    "string_pattern_mismatch": "must be lower-case letters, digits, and - . _ (_ only for arms), letter first",
     "enum": "must be one of {expected}",
 }
 
 
+def _name_rule(pattern: str) -> str:
+    """Say in words what a pattern of the form ``^[...][...]*$`` asks of a name."""
+    first, rest = re.findall(r"\[(.*?)\]", pattern)
+    letters = "letters" if "A-Z" in rest else "lower-case letters"
+    marks = " ".join(mark for mark in "-._" if mark in rest.replace("a-z", "").replace("A-Z", "").replace("0-9", ""))
+    return f"must be {letters}, digits and {marks}, with a letter {'or digit ' if '0-9' in first else ''}first"
+
+
 def _sentence(kind: str, message: str, context: dict[str, Any], value: object) -> str:
-    condition = _CONDITIONS.get(kind)
+    condition = _name_rule(context["pattern"]) if kind == "string_pattern_mismatch" else _CONDITIONS.get(kind)
     text = condition.format(**context) if condition else message[:1].lower() + message[1:]
     hint = suggest(value, re.findall(r"'([^']+)'", str(context.get("expected", "")))) if isinstance(value, str) else ""
     return f"{text}; got {_short(value)}.{hint}"

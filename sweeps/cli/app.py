@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sweeps.cli import data, deploy, doctor, files, launch, look, range_test, remote, schedules
+from sweeps.cli import data, deploy, doctor, files, launch, look, plan, range_test, remote, schedules
 from sweeps.cli.console import err
 from sweeps.cli.interrupts import EXIT_CODE, heed_interrupts
 from sweeps.errors import FairsweepError
@@ -51,7 +51,7 @@ def _register(name: str, command: object, panel: str, example: str) -> None:
 
 
 _register("launch", launch.launch, "Run", "fairsweep launch quickstart")
-_register("plan", launch.plan, "Run", "fairsweep plan quickstart --set tuning.draws=8")
+_register("plan", plan.plan, "Run", "fairsweep plan quickstart --set tuning.draws=8")
 _register("status", look.status, "Look", "fairsweep status quickstart")
 _register("logs", remote.logs, "Look", "fairsweep logs quickstart -f --address http://127.0.0.1:8265")
 _register("stop", remote.stop, "Run", "fairsweep stop quickstart --address http://127.0.0.1:8265")

@@ -13,6 +13,11 @@ def at_least_and_most(least: int, most: int) -> str:
     return f"{least}–{most}" if most > least else str(least)
 
 
+def counted(number: int, what: str) -> str:
+    """Write a number of things, e.g. ``1 trial``, ``2 trials``."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def duration(hours: float) -> str:
     """Write a length of time for people, e.g. ``3 h 20 min``, ``4 min``, ``20 s``."""
     seconds = hours * 3600

@@ -1,4 +1,4 @@
-"""Commands that run a study or say what it would run: launch and plan."""
+"""The command that runs a study."""
 
 from __future__ import annotations
 
@@ -13,26 +13,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from sweeps.cli.console import amount, at_least_and_most, duration, err, out
+from sweeps.cli.console import at_least_and_most, counted, err, out
 from sweeps.cli.finding import named_study
 from sweeps.cli.interrupts import something_to_end
 from sweeps.cli.progress import Watch, showing
 from sweeps.cli.remote import ADDRESS_VARIABLE, LaunchOptions, refuse_job_options, submit
 from sweeps.cli.verdict import print_report
 from sweeps.cluster.addresses import check_address, is_jobs_address
-from sweeps.errors import FairsweepError, InputError
+from sweeps.errors import FairsweepError
 from sweeps.jobs.arrival import arrive
 from sweeps.jobs.submission import Submission, received
-from sweeps.loading import shipped_studies
 from sweeps.places import Places, without_credentials
 
 if TYPE_CHECKING:
-    from sweeps.board import Board
     from sweeps.launching import Launch
-    from sweeps.planning import CellPlan
-    from sweeps.protocol import Cell
     from sweeps.spec import Study
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped or recorded study.")]
@@ -111,7 +106,7 @@ def launch(  # noqa: PLR0913, PLR0917 (its signature is the command line)
     submission = received(os.environ)
     if submission is not None:
         _arrive(submission)
-    go_on = submission.launch_command if submission else _command("launch", study, overrides, how)
+    go_on = submission.launch_command if submission else typed("launch", study, overrides, how)
     _run(loaded, how, go_on)
 
 
@@ -183,17 +178,17 @@ def _finish(running: Launch, study: Study, places: Places) -> None:
     """Say how a launch ended, and report on the study."""
     errors = [failure.error for failure in running.failures]
     for error, count in Counter(_last_line(error) for error in errors).most_common(3):
-        err.print(f"[red]{count} trials failed:[/] {escape(error)}", soft_wrap=True)
+        err.print(f"[red]{counted(count, 'trial')} failed:[/] {escape(error)}", soft_wrap=True)
     if errors:
         err.print("The tracebacks are in MLflow (fairsweep ui); launch again to re-run what failed.", soft_wrap=True)
     if running.halted:
         _say(f"Ended early: {running.halted}")
-    host = socket.gethostname() if received(os.environ) else ""
+    waiting, host = counted(running.undelivered, "trial"), socket.gethostname() if received(os.environ) else ""
     on = f" of {host}" if host else ""
     if running.undelivered:
         raise FairsweepError(
-            f"{running.undelivered} results wait in {places.spool(study.study)}{on} because MLflow at "
-            f"{without_credentials(places.tracking_uri)} does not take them. Nothing is lost: launch again when it "
+            f"Results of {waiting} wait in {places.spool(study.study)}{on} because MLflow "
+            f"at {without_credentials(places.tracking_uri)} does not take them. Nothing is lost: launch again when it "
             "does, and they are delivered first."
         )
     try:
@@ -211,85 +206,7 @@ def _last_line(error: str) -> str:
     return re.sub(r"^(\w+\.)+(?=\w+: )", "", lines[-1]) if lines else "no message"
 
 
-def _slots(study: Study) -> int:
-    """Estimate the trials at a time on this machine."""
-    return max(1, int((os.cpu_count() or 1) / study.resources.cpu))
-
-
-def plan(study: StudyArgument, overrides: SetOption = None) -> None:
-    """Show what a study would run and what is done already. Runs only a short calibration."""
-    loaded = named_study(study, overrides or ())
-    with err.status("measuring how fast this machine trains ..."):
-        from sweeps.imports import check_networks, imported
-        from sweeps.planning import balance_note, cell_plans, untrainable_because, verdict_note
-
-        check_networks(loaded)
-        done = _done(loaded)
-        plans = cell_plans(loaded)
-        untimed = untrainable_because(loaded)
-        refused, hours = _data_and_hours(loaded, plans, timed=not untimed)
-        if refused and not untimed:
-            untimed = "its data cannot be used"
-        ended = Counter({cell: 0 for cell, _ in done.tallies})
-        for (cell, _), tally in done.tallies.items():
-            ended[cell] += tally.ended
-    if loaded.question:
-        out.print(loaded.question, soft_wrap=True, markup=False, highlight=False)
-    if study in shipped_studies():
-        out.print(f"What it costs and where it is from: fairsweep studies {study}\n", style="dim", soft_wrap=True)
-    _print_arms(loaded)
-    for each in imported(loaded):
-        out.print(f"Imports {each.name} from {each.where}.", soft_wrap=True, markup=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("cell", "tune", "confirm", "updates each", "updates", "done"):
-        table.add_column(name, justify="left" if name == "cell" else "right")
-    for p in plans:
-        label = f"{p.cell.workload} {p.cell.budget.label}"
-        confirm = at_least_and_most(p.confirm_trials, p.most_confirm_trials)
-        row = (str(p.tune_trials), confirm, amount(p.updates_per_trial), amount(p.updates))
-        table.add_row(label, *row, f"{ended[p.cell]}/{at_least_and_most(p.trials, p.most_trials)}")
-    out.print(table)
-    total, updates = done.total, sum(p.updates for p in plans)
-    slots = _slots(loaded)
-    left = {p.cell: max(1 - ended[p.cell] / p.trials, 0.0) for p in plans}
-    hours_left = sum(hours.get(cell, 0.0) * part for cell, part in left.items())
-    planned = at_least_and_most(total.planned, total.most_planned)
-    if not any(left.values()):
-        time_left = "Nothing is left to run."
-    elif untimed:
-        time_left = f"How long that takes cannot be measured here: {untimed}."
-    else:
-        time_left = (
-            f"About {duration(hours_left)} of training left, {duration(hours_left / slots)} with {slots} trials at a "
-            "time on this machine."
-        )
-    at_least = "at least " if total.most_planned > total.planned else ""
-    out.print(
-        f"\n{planned} trials, {at_least}{amount(updates)} updates; {total.ended} trials are done. {time_left}",
-        soft_wrap=True,
-    )
-    for note in filter(None, (balance_note(loaded), verdict_note(loaded))):
-        out.print(note, style="dim", soft_wrap=True, markup=False)
-    if refused:
-        err.print(f"note: launch would refuse this for now: {refused}", soft_wrap=True, markup=False)
-        return
-    out.print(f"Run it with: {_command('launch', study, overrides)}", style="dim", soft_wrap=True, markup=False)
-
-
-def _data_and_hours(study: Study, plans: tuple[CellPlan, ...], *, timed: bool) -> tuple[str, dict[Cell, float]]:
-    """Say which data of a study cannot be used here, empty where all can; with the hours of each cell if `timed`."""
-    from models.data import DataError
-    from sweeps.launching import check_data
-    from sweeps.planning import cell_hours
-
-    try:
-        check_data(study)
-        return "", cell_hours(study, plans) if timed else {}
-    except (InputError, DataError) as error:  # images that stay in their files are read by a training only
-        return str(error), {}
-
-
-def _command(name: str, study: str, overrides: list[str] | None, how: LaunchOptions | None = None) -> str:
+def typed(name: str, study: str, overrides: list[str] | None, how: LaunchOptions | None = None) -> str:
     """Write a command as it can be typed."""
     options = [part for override in overrides or () for part in ("--set", override)]
     if how is not None:
@@ -297,55 +214,3 @@ def _command(name: str, study: str, overrides: list[str] | None, how: LaunchOpti
         options += [] if how.max_concurrent is None else ["--max-concurrent", str(how.max_concurrent)]
         options += ["--allow-unauthenticated"] if how.allow_open else []
     return shlex.join(["fairsweep", name, study, *options])
-
-
-def _done(study: Study) -> Board:
-    """Return the board of what is recorded, and say what an edit would add; an empty board where nothing is.
-
-    Raises:
-        InputError: launch would refuse the edit.
-    """
-    from sweeps.board import Board, board_of
-    from sweeps.extending import shown
-    from sweeps.recording import connect, recorded_outcomes, refuse_other_rules
-
-    places = Places.from_environment()
-    if places.is_new:
-        return Board(study)
-    client = connect(places)
-    try:
-        found = refuse_other_rules(client, study)
-    except InputError as error:
-        raise InputError(f"launch would refuse this: {error}") from error
-    if found:
-        out.print(
-            f"This extends the recorded study; what is done counts:\n{shown(found)}\n", soft_wrap=True, markup=False
-        )
-    return board_of(study, recorded_outcomes(client, study.study))
-
-
-def _seeds(study: Study) -> str:
-    least, most = study.confirm.seeds, study.confirm.max_seeds
-    return f"{least} to {most} confirm seeds until decided" if most > least else f"{least} confirm seeds"
-
-
-def _print_arms(study: Study) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("arm", no_wrap=True)
-    table.add_column("schedule", no_wrap=True)
-    table.add_column("draws", justify="right")
-    table.add_column("searches over", overflow="fold")
-    for name, arm in study.arms.items():
-        label = f"{name} (control)" if name == study.control else name
-        if arm.as_published:
-            table.add_row(label, arm.schedule, "–", "nothing: as published")
-        else:
-            dimensions = ", ".join(study.space(name).dimensions)
-            table.add_row(label, arm.schedule, str(study.tuning.draws * study.tuning.searches), dimensions)
-    out.print(table)
-    out.print(
-        f"sampler {study.tuning.sampler}, {_seeds(study)}, margin {study.equivalence_margin}, "
-        f"alpha {study.alpha}, targets {', '.join(map(str, study.targets))}\n",
-        style="dim",
-        soft_wrap=True,
-    )

@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from sweeps.cli import look, main
+from sweeps.cli.launch import _last_line
 from sweeps.errors import InputError
 from sweeps.loading import load_study, shipped_studies
 from sweeps.recording import TrackerError
@@ -283,3 +284,17 @@ def test_download_says_what_stands_in_the_way_and_where_the_files_are(
     monkeypatch.setattr("torchvision.datasets.CIFAR10.__init__", lambda *_, **__: None)
     assert cli("download", "cifar10", str(tmp_path)) == 0
     assert f"export FAIRSWEEP_DATA={tmp_path}" in cli.out
+
+
+@pytest.mark.parametrize(
+    ("error", "last"),
+    [
+        ("Traceback ...\n  line 3\nown_code.errors.TooHot: hot\n\n", "TooHot: hot"),
+        ("ValueError: no more than 3 batches", "ValueError: no more than 3 batches"),
+        ("own_code.errors.TooHot", "own_code.errors.TooHot"),
+        ("The trial's process died.", "The trial's process died."),
+        ("", "no message"),
+    ],
+)
+def test_a_failure_is_summed_up_by_the_last_line_of_its_traceback(error: str, last: str) -> None:
+    assert _last_line(error) == last

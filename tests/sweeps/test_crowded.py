@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def launch(tmp_path: Path, address: str = "10.0.0.1:6379") -> Launch:
+def launch(tmp_path: Path, address: str = "10.0.0.1:6379", asked: int | None = None) -> Launch:
     study = tiny_study()
     protocol = Protocol(study)
     return Launch(
@@ -40,7 +40,7 @@ def launch(tmp_path: Path, address: str = "10.0.0.1:6379") -> Launch:
         protocol=protocol,
         board=Board(study),
         placement=place(protocol.cells, study.resources, [Node(cpu=2)], {}),
-        target=Target(address=address),
+        target=Target(address=address, max_concurrent=asked),
         cluster=ExitStack(),
         resumed=0,
     )
@@ -80,3 +80,13 @@ def test_a_cluster_of_its_own_has_no_other_work(tmp_path: Path, clock: list[floa
     this._active(WAITS)
     clock[0] += 10 * IDLE_SECONDS
     assert this.trouble == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [(None, ()), (2, ()), (50, ("50 trials at a time were asked for; 2 have room.",))]
+)
+def test_more_trials_at_a_time_than_have_room_are_spoken_of(
+    tmp_path: Path, asked: int | None, said: tuple[str, ...]
+) -> None:
+    this = launch(tmp_path, asked=asked)
+    assert this.notes == said

@@ -135,7 +135,21 @@ def test_a_misspelt_shared_dimension_is_named_with_its_near_miss() -> None:
         ({"search": {"peak_lr": {"float": [-1.0, 1.0]}}}, "search.peak_lr", "got -1.0"),
         ({"tuning": {"draws": 60000, "searches": 1000}}, "tuning", "at most 1,000,000 trials"),
         ({"metric": "acuracy"}, "metric", "accuracy"),
-        ({"study": "Bad Name/../x"}, "study", "lower-case"),
+        (
+            {"study": "Bad Name/../x"},
+            "study",
+            'must be lower-case letters, digits and - . _, with a letter or digit first; got "Bad Name/../x".',
+        ),
+        (
+            {"arms": {**tiny_data()["arms"], "one-cycle": {"schedule": "linear"}}},
+            "arms.one-cycle",
+            "must be lower-case letters, digits and _, with a letter first",
+        ),
+        (
+            {"resources": {"gpu": 1, "accelerator": "A 100"}},
+            "resources.accelerator",
+            "must be letters, digits and - . _, with a letter or digit first",
+        ),
         ({"targets": [1.5]}, "targets[0]", "less than 1"),
         ({"seed": 1.5}, "seed", "whole number"),
         ({"tuning": {"draws": "16"}}, "tuning.draws", "whole number"),

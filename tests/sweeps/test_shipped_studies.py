@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.data import Dataset, Examples
-from sweeps.cli import launch
+from sweeps.cli import plan as command
 from sweeps.loading import load_study, shipped_studies, validate_study
 from sweeps.planning import cell_plans, verdict_note
 from sweeps.protocol import Protocol, Trial
@@ -193,7 +193,7 @@ def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         monkeypatch.delenv(variable, raising=False)
 
     def run(name: str) -> tuple[str, str]:
-        launch.plan(name)
+        command.plan(name)
         return capsys.readouterr()
 
     return run
