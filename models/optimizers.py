@@ -61,7 +61,7 @@ def has_momentum(name: str) -> bool:
 
 
 def check_optimizer(name: str, settings: Mapping[str, Any], *, nesterov: bool = False) -> None:
-    """Build the optimizer of a single number, to see whether it can be built.
+    """Check that an optimizer can be built; one with settings of its own is, for a single number.
 
     Args:
         name: key of ``OPTIMIZERS``.
@@ -85,6 +85,8 @@ def check_optimizer(name: str, settings: Mapping[str, Any], *, nesterov: bool = 
         offences.append(complaint("nesterov", f"false: torch.optim.{kind.__name__} has no such form", nesterov))
     if offences:
         raise ValueError("\n".join(offences))
+    if not settings:
+        return  # torch's own defaults; to build one would import torch's compiler, which takes seconds
     try:
         _build(name, [nn.Parameter(torch.zeros(1))], settings, {"momentum": 0.9}, nesterov=nesterov, fused=True)
     except (ValueError, TypeError) as error:
