@@ -24,7 +24,7 @@ from sweeps.cluster.capacity import addable
 from sweeps.cluster.placement import Node, Placement, place
 from sweeps.protocol import Cell
 from sweeps.spec import Resources
-from tests.sweeps.test_deploy import ray_clusters
+from tests.sweeps.deploy_files import ray_clusters
 
 
 def described_to_the_autoscaler(cluster: dict[str, Any]) -> dict[str, Any]:
