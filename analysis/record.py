@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.rules import Cell, Place, Rules
 from analysis.standing import superseded_keys
-from analysis.statistics.arrays import FloatArray
+
+if TYPE_CHECKING:  # the package imports scipy.stats, which takes a while
+    from analysis.statistics.arrays import FloatArray
 
 TUNE = "tune"
 CONFIRM = "confirm"

@@ -13,7 +13,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import qmc
 
 Setting = bool | int | float | str | tuple[bool | int | float | str, ...]
 Sampler = Literal["sobol", "random", "tpe"]
@@ -239,6 +238,8 @@ def _sobol_point(stream: tuple[str | int, ...], draw: int) -> npt.NDArray[np.flo
 
 @lru_cache(maxsize=256)
 def _sobol_points(seed: int, block: int) -> npt.NDArray[np.float64]:
+    from scipy.stats import qmc  # noqa: PLC0415 (takes a second, which processes that only train need not pay)
+
     # One engine of MAX_DIMENSIONS coordinates, and not one engine for the shared and one for an arm's own dimensions:
     # two Sobol sequences with the same direction numbers are strongly dependent even when scrambled separately.
     engine = qmc.Sobol(MAX_DIMENSIONS, scramble=True, rng=np.random.default_rng(seed))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from analysis.record import EVALUATION_COLUMNS
-from analysis.statistics.arrays import FloatArray
+
+if TYPE_CHECKING:
+    from analysis.statistics.arrays import FloatArray
 
 IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 _SHARED = ("trial_key", "run_id", "workload", "budget", "arm", "phase", "seed_index")
