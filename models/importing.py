@@ -96,16 +96,28 @@ def _why_another(module_name: str, module: ModuleType, here: Path) -> str:
     return f" Python found {found or 'a module without a file'} before {meant}: give yours another name."
 
 
+def _found_before(missing: str, here: Path) -> str:
+    """Say so where the file of a module is in the current folder, and its package is another's of the same name."""
+    meant, package = here.joinpath(*missing.split(".")).with_suffix(".py"), sys.modules.get(missing.rpartition(".")[0])
+    if package is None or not meant.is_file():
+        return ""
+    found = getattr(package, "__file__", None) or "a package without a file"
+    return f"Python found {found} before {meant.parent}: give yours another name."
+
+
 def _modules_in(folder: Path, like: str) -> list[str]:
     """List the modules in a folder of the user's, with the packages that come before the last part of `like`."""
     before = like.rpartition(".")[0]
-    names = [path.stem for path in folder.glob("*.py")] + [path.parent.name for path in folder.glob("*/__init__.py")]
+    names = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
+    names += [path.parent.name for path in folder.glob("*/__init__.py")]
     return [f"{before}.{name}" if before else name for name in names]
 
 
 def _why_not(module_name: str, error: BaseException, here: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
         hint = f" Leave out the ending: {module_name[:-3]}." if module_name.endswith(".py") else ""
+        if another := _found_before(error.name, Path(here)):
+            return another
         near = near_miss(error.name, _modules_in(Path(here, *error.name.split(".")[:-1]), error.name))
         hint = f"{hint} {near}" if near and not hint else hint
         return f"There is no module {error.name!r} in {here} or among what is installed.{hint}"

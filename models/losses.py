@@ -70,9 +70,12 @@ def check_loss(name: str, num_classes: int) -> None:
     """
     loss = build_loss(name, 0.0)
     logits, y = torch.zeros(2, num_classes, requires_grad=True), torch.arange(2) % num_classes
+    unequal = torch.linspace(-1, 1, 2 * num_classes).view(
+        2, num_classes
+    )  # where all are equal, a loss may have no value
     try:
         with torch.random.fork_rng(devices=[]):
-            offence = _offence(loss(logits, y))
+            offence = _offence(loss(logits, y)) or _not_finite(loss(logits, y), loss(unequal, y))
     except Exception as error:  # noqa: BLE001 (it may raise anything)
         offence = f"It raised {first_line(error)}"
     if offence:
@@ -80,6 +83,12 @@ def check_loss(name: str, num_classes: int) -> None:
             f"one that makes a number to minimise of logits of shape [2, {num_classes}] and classes of shape [2]"
         )
         raise ValueError(complaint("loss", condition, name, offence))
+
+
+def _not_finite(*values: Tensor) -> str:
+    if any(torch.isfinite(value) for value in values):
+        return ""
+    return f"It returns {values[-1].item()} for small logits: every training would diverge."
 
 
 def _offence(loss: object) -> str:
@@ -90,7 +99,5 @@ def _offence(loss: object) -> str:
         return f"It returns a tensor of shape {list(loss.shape)}: take the mean over the examples."
     if not loss.requires_grad:
         return "What it returns has no gradient: compute it from the logits with functions of torch that have one."
-    if not torch.isfinite(loss):
-        return f"It returns {loss.item()} where all logits are 0: every training would diverge."
     torch.autograd.backward(loss)
     return ""

@@ -62,15 +62,15 @@ class _Running:
 
     Args:
         length: of its training.
-        begun: clock when it was first seen to train.
-        share: part of its updates that it has told of, in [0, 1].
-        told: clock when it told of them.
+        share: part of its updates that it has told of, in [0, 1], those of an earlier attempt included.
+        told: clock when it told of them, or was first seen to train.
+        first: share and clock when it told for the first time; None before.
     """
 
     length: Length
-    begun: float
     share: float
     told: float
+    first: tuple[float, float] | None = None
 
 
 @dataclass
@@ -90,6 +90,7 @@ class Board:
     _begun: set[str] = field(init=False, default_factory=set)
     _seconds: dict[Length, list[float]] = field(init=False, default_factory=dict)
     _running: dict[str, _Running] = field(init=False, default_factory=dict)
+    _failed: Counter[Length] = field(init=False, default_factory=Counter)
     _amounts: dict[Length, int] = field(init=False, default_factory=dict)
     _draws_left: Counter[Length] = field(init=False, default_factory=Counter)
 
@@ -134,6 +135,7 @@ class Board:
             return
         _count(self.tallies[found, arm], phase, rung, outcome)
         if outcome.kind == "failed":
+            self._failed[found, rung] += 1
             return
         if phase == "tune":
             self._draws_left[found, rung] -= 1
@@ -158,26 +160,29 @@ class Board:
         for gone in self._running.keys() - set(keys):
             self._running.pop(gone)
         for key in keys:
+            if key in self._running:
+                continue
             cell, rung = self._length(key)
-            if cell is not None and key not in self._running:
-                self._running[key] = _Running(length=(cell, rung), begun=now, share=0.0, told=now)
+            if cell is not None:
+                self._running[key] = _Running(length=(cell, rung), share=0.0, told=now)
 
     def progress(self, key: str, share: float) -> None:
         """Take note that a trial that trains has done this part of its updates."""
         if key in self._running:
-            self._running[key] = replace(self._running[key], share=share, told=self.clock())
+            trial, now = self._running[key], self.clock()
+            self._running[key] = replace(trial, share=share, told=now, first=trial.first or (share, now))
 
     def hours_left(self, slots: int) -> float | None:
-        """Estimate the hours left with `slots` trials at a time; None while no trial has ended or told of progress.
+        """Estimate the hours left with `slots` trials at a time; None while none has ended or told of progress twice.
 
-        Seeds that may be added until a cell is decided do not count. Trainings of a length of which none has ended are
-        taken to cost in proportion to it, at the rate of the longest known. It takes at least as long as the trial that
-        is furthest from its end.
+        Seeds that may be added until a cell is decided do not count, nor do trials that have failed. Trainings of a
+        length of which none has ended, or is known to get on, are taken to cost in proportion to it, at the rate of the
+        longest known. It takes at least as long as the trial that is furthest from its end.
         """
         # Copied at one stroke: the launching thread writes to them while another one shows them.
         known, running = self._seconds.copy(), self._running.copy()
-        means = {length: sum(seconds) / len(seconds) for length, seconds in known.items()}
-        means = means or _projected(running.values())
+        ended = {length: sum(seconds) / len(seconds) for length, seconds in known.items()}
+        means = _projected(running.values()) | ended
         if not means:
             return None
         longest = max(means, key=lambda length: self._amounts[length])
@@ -185,6 +190,7 @@ class Board:
         left = self._draws_left.copy()
         for (cell, _), tally in self.tallies.items():
             left[cell, None] += tally.seeds - tally.confirmed - tally.early
+        left.subtract(self._failed)
         each = {length: means.get(length, rate * self._amounts[length]) for length in left}
         in_all = sum(max(trials, 0) * each[length] for length, trials in left.items())
         now, last = self.clock(), 0.0
@@ -202,11 +208,12 @@ class Board:
 
 
 def _projected(running: Iterable[_Running]) -> dict[Length, float]:
-    """Return how long trainings that have told of progress would take from begin to end at their speed so far."""
+    """Return how long trainings take from begin to end at the speed of those that run, where they have told of it."""
     projected: dict[Length, list[float]] = {}
     for trial in running:
-        if trial.share > 0:
-            projected.setdefault(trial.length, []).append((trial.told - trial.begun) / trial.share)
+        share, told = trial.first or (trial.share, trial.told)
+        if trial.share > share:
+            projected.setdefault(trial.length, []).append((trial.told - told) / (trial.share - share))
     return {length: sum(seconds) / len(seconds) for length, seconds in projected.items()}
 
 

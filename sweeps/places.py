@@ -8,12 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from schedules.checks import closest
 from sweeps.errors import InputError
+
+_SERVERS = frozenset({"http", "https"})
+_DATABASES = frozenset({"sqlite", "postgresql", "mysql", "mssql"})
 
 
 def is_served(tracking_uri: str) -> bool:
     """Tell whether a store is behind a server already, as opposed to a database on this machine."""
-    return tracking_uri.startswith(("http://", "https://", "databricks"))
+    is_address = re.match(r"databricks|arn:|\w[\w+.-]*://", tracking_uri)
+    return bool(is_address) and _engine(tracking_uri) not in {*_DATABASES, "file"}
+
+
+def _engine(uri: str) -> str:
+    return uri.partition("://")[0].lower().partition("+")[0]
 
 
 def without_credentials(text: str) -> str:
@@ -21,20 +30,52 @@ def without_credentials(text: str) -> str:
     return re.sub(r"(?<=://)[^/\s@]+@", "***@", text)
 
 
-def _check_tracking_uri(uri: str) -> None:
-    scheme, separator, rest = uri.partition("://")
-    if scheme.startswith("databricks"):
+def check_tracking_uri(uri: str, given_as: str = "MLFLOW_TRACKING_URI") -> None:
+    """Check that MLflow can take a text for the address of a server or of a database.
+
+    A scheme that is none of MLflow's own may be that of a plugin, unless it looks like a misspelling.
+
+    Args:
+        uri: the text.
+        given_as: the variable or option that holds it; for the message.
+
+    Raises:
+        InputError: it is neither; with what was meant, if that can be told.
+    """
+    engine, (_, separator, rest) = _engine(uri), uri.partition("://")
+    near = closest(engine, _SERVERS | _DATABASES) if separator else ""
+    if engine == "sqlite":
+        is_fine = bool(re.fullmatch(r"/[^:?].*", rest))
+    elif near == engine:
+        is_fine = engine in _DATABASES or bool(rest.strip("/"))
+    else:
+        is_plugin = bool(rest) and not near and engine != "file"
+        is_fine = is_plugin or bool(re.fullmatch(r"databricks(-uc)?|arn:\S+", uri))
+    if is_fine:
         return
-    is_server = scheme in {"http", "https"} and bool(rest.strip("/"))
-    is_database = bool(re.fullmatch(r"(postgresql|mysql|mssql)(\+\w+)?|sqlite", scheme)) and bool(separator and rest)
-    if is_server or (is_database and not (scheme == "sqlite" and not re.fullmatch(r"/[^:?].*", rest))):
-        return
-    address = re.fullmatch(r"(?:\w*:/*)?((?:\S+@)?[\w.-]+:\d+)(/\S*)?", uri)
-    meant = f" Did you mean http://{address[1]}?" if address else ""
+    meant = f"{near}://{rest}" if near not in {"", engine} else _address_in(uri)
+    hint = f" Did you mean {_masked(meant)}?" if meant else ""
     raise InputError(
-        "MLFLOW_TRACKING_URI must be the address of a server (http://HOST:PORT) or of a database (sqlite:///FILE, "
-        f"postgresql://...); got {without_credentials(uri)!r}.{without_credentials(meant)}"
+        f"{given_as} must be the address of a server (http://HOST:PORT) or of a database (sqlite:///FILE, "
+        f"postgresql://...); got {_masked(uri)!r}.{hint}"
     )
+
+
+def _address_in(uri: str) -> str:
+    """Return the server that is meant by an address without a scheme, or with a slash too few; empty if none is."""
+    host = r"(?:\S+@)?(?:[A-Za-z][\w.-]*|\d+(?:\.\d+){3}):\d+"
+    found = re.fullmatch(rf"(?:(https?):/)?({host})(/\S*)?", uri)
+    return f"{found[1] or 'http'}://{found[2]}{(found[3] or '').rstrip('/')}" if found else ""
+
+
+def _masked(uri: str) -> str:
+    """Return an address with its user and password masked, wherever a misspelt one has them."""
+    return re.sub(r"[^/\s]*@", "***@", uri)
+
+
+def home_in(environment: Mapping[str, str]) -> Path:
+    """Return the folder for everything fairsweep writes; ``FAIRSWEEP_HOME``, by default ``fairsweep-runs`` here."""
+    return Path(environment.get("FAIRSWEEP_HOME") or "fairsweep-runs").absolute()
 
 
 @dataclass(frozen=True)
@@ -58,9 +99,9 @@ class Places:
         Raises:
             InputError: ``MLFLOW_TRACKING_URI`` is the address of no server and no database.
         """
-        home = Path(environment.get("FAIRSWEEP_HOME") or "fairsweep-runs").absolute()
+        home = home_in(environment)
         uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
-        _check_tracking_uri(uri)
+        check_tracking_uri(uri)
         return cls(home=home, tracking_uri=uri, artifact_root=None if is_served(uri) else home / "artifacts")
 
     @property

@@ -65,7 +65,9 @@ def imagefolder(
     """
     facts = {"image_size": image_size, "num_classes": num_classes, "num_train": num_train}
     if missing := [name for name, value in facts.items() if value is None]:
-        raise ValueError(f"dataset_settings must have {', '.join(missing)} for imagefolder. {_suggestion(root, facts)}")
+        raise ValueError(
+            f"dataset_settings must have {', '.join(missing)} for imagefolder. {_suggestion(root, image_size)}"
+        )
     read = read_settings({**facts, "grey": grey, "stream": stream}, _RULES)
     dataset = Dataset(
         input_shape=(1 if read["grey"] else 3, *read["image_size"]),
@@ -83,30 +85,33 @@ def _version(root: Path | None) -> str:
     return "-".join(listing_digest(root / name) for name in ("train", "test")).strip("-") if root else ""
 
 
-def _suggestion(root: Path | None, given: Mapping[str, object]) -> str:
-    """Say what to write for the folder that is at hand, beside what is given."""
+def _suggestion(root: Path | None, image_size: object) -> str:
+    """Say what to write for the folder that is at hand, with the size of images if one is given."""
     try:
         listing = listed(root, "train")
         found = {
-            "image_size": image_side(listing.paths[0]),
+            "image_size": image_side(listing.paths[0]) if image_size is None else image_size,
             "num_classes": len(listing.classes),
             "num_train": len(listing.paths),
         }
     except (DataError, OSError):
         return "They are the side in pixels, the folders in train/, and the images in them."
-    stated = {name: found[name] if given[name] is None else given[name] for name in found}
-    written = ", ".join(f"{name}: {value}" for name, value in stated.items())
+    written = ", ".join(f"{name}: {value}" for name, value in found.items())
     return f"For {root}: dataset_settings: {{{written}}}.{left_out(root, 'train')}"
 
 
 def _listings(dataset: Dataset, root: Path | None) -> tuple[Listing, Listing]:
     """Return what is in ``train/`` and ``test/``: both are looked at before one is used, and no image is opened."""
     listing = listed(root, "train")
+
+    def missing() -> str:
+        return left_out(root, "train").strip() if len(listing.paths) < dataset.num_train else ""
+
     offences = [
-        complaint(f"dataset_settings.{name}", f"the {found} {what} of {root}/train", promised, remedy)
+        complaint(f"dataset_settings.{name}", f"the {found} {what} of {root}/train", promised, remedy())
         for name, what, found, promised, remedy in (
-            ("num_classes", "class folders", len(listing.classes), dataset.num_classes, ""),
-            ("num_train", "images", len(listing.paths), dataset.num_train, left_out(root, "train").strip()),
+            ("num_classes", "class folders", len(listing.classes), dataset.num_classes, str),
+            ("num_train", "images", len(listing.paths), dataset.num_train, missing),
         )
         if found != promised
     ]

@@ -49,6 +49,8 @@ NETWORKS: Mapping[str, Builder] = {
     "wide_resnet": wide_resnet,
 }
 
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _ELSEWHERE = "torchvision:NAME, timm:NAME, package.module:function"
 
 
@@ -192,14 +194,17 @@ def _own_setting_names(name: str) -> list[str] | None:
     if not is_function_name(name):
         return None
     try:
-        parameters = list(inspect.signature(outside_builder(name)).parameters.values())[2:]
+        signature = inspect.signature(outside_builder(name), follow_wrapped=False)
     except (TypeError, ValueError) as error:  # some of those that are written in C do not say
         if explains_itself(error):
             raise
         return None
+    parameters = list(signature.parameters.values())
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         return None
-    return [parameter.name for parameter in parameters] + [*COMMON_SETTINGS]
+    given = [parameter for parameter in parameters if parameter.kind in _BY_PLACE][:2]  # input_shape, num_classes
+    own = [p.name for p in parameters if p not in given and p.kind in _BY_KEYWORD]
+    return [*own, *COMMON_SETTINGS]
 
 
 def _outside_trial_run(

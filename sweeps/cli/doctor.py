@@ -24,8 +24,8 @@ from rich.table import Table
 from sweeps.access import is_loopback
 from sweeps.cli.console import err, out
 from sweeps.cluster.tokens import find_token, is_private, token_file
-from sweeps.errors import FairsweepError
-from sweeps.places import Places, is_served, without_credentials
+from sweeps.errors import FairsweepError, InputError
+from sweeps.places import Places, home_in, is_served, without_credentials
 from sweeps.provenance import package_versions
 
 #: The oldest versions without holes that matter here, as pyproject.toml has them, and why.
@@ -76,10 +76,12 @@ def _findings(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield version_finding(name, version)
     yield _cpu()
     yield _gpus()
-    places = Places.from_environment(environment)
-    yield _writable("home", places.home, "FAIRSWEEP_HOME")
+    yield _writable("home", home_in(environment), "FAIRSWEEP_HOME")
     yield _decoded_images(environment)
-    yield from _store(places)
+    try:
+        yield from _store(Places.from_environment(environment))
+    except InputError as error:
+        yield Finding(name="tracking", text=str(error), ok=False)
     yield _data(environment)
     yield _room_for_ray(environment)
     yield shared_memory_finding(Path("/dev/shm"))  # noqa: S108 (looked at only)

@@ -81,8 +81,7 @@ def showing(watch: Watch, console: Console) -> Iterator[None]:
 
 
 def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
-    complained = is_told = False
-    written_at, ended_then = time.monotonic(), watch.board.total.ended
+    is_told, written_at, ended_then = False, time.monotonic(), watch.board.total.ended
     told_at: dict[str, float] = {}
     while not stop.wait(_LOOK_EVERY_SECONDS):
         total = watch.board.total
@@ -92,14 +91,13 @@ def _write_lines(watch: Watch, console: Console, stop: threading.Event) -> None:
             written_at, ended_then = time.monotonic(), total.ended
         trouble = watch.trouble()
         lately = time.monotonic() - told_at.get(trouble, -math.inf) < _TROUBLE_EVERY_SECONDS
-        if trouble and not complained and not lately:
+        if trouble and not is_told and not lately:
             console.print(trouble, soft_wrap=True, markup=False)
             told_at = {trouble: time.monotonic()}
             is_told = True
         elif is_told and not trouble:
             console.print("That has passed.")
             is_told = False
-        complained = bool(trouble)
 
 
 def _render(watch: Watch, console: Console) -> Group:

@@ -39,8 +39,9 @@ def arrive(submission: Submission, environment: MutableMapping[str, str]) -> lis
             "with --tracking-uri as the cluster sees it. To record in a database on the head node, which is lost with "
             "it, use --store-on-head."
         )
-    if submission.store_on_head and store and is_served(store):
-        notes.append(f"--store-on-head changes nothing: this cluster records in {without_credentials(store)}.")
+    if submission.store_on_head and store:
+        named = without_credentials(store).partition("?")[0]
+        notes.append(f"--store-on-head changes nothing: the nodes of this cluster are set to record in {named}.")
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:

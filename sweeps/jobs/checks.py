@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sweeps.errors import InputError, Problem, StudyError
-from sweeps.places import is_served, without_credentials
+from sweeps.places import check_tracking_uri, is_served, without_credentials
 
 if TYPE_CHECKING:
     from sweeps.jobs.bundle import Code
@@ -70,6 +70,9 @@ def tracking_uri_for(given: str | None, here: str | None, *, on_head: bool = Fal
             f"--tracking-uri and --store-on-head must not be given together; got {without_credentials(given)!r}. "
             "Results go to one store."
         )
+    for name, address in (("--tracking-uri", given), ("MLFLOW_TRACKING_URI", here)):
+        if address:
+            check_tracking_uri(address, name)
     uri = given or (here if here and is_served(here) and not _is_loopback(here) and not on_head else None)
     if uri is None:
         return None

@@ -101,7 +101,13 @@ def test_what_must_be_said_of_a_folder_is_counted_for_the_user(tmp_path: Path) -
     assert "dataset_settings: {image_size: 9, num_classes: 2, num_train: 10}" in str(caught.value)
     (tmp_path / "train" / "dog" / "moving.gif").write_bytes(b"GIF89a")
     with pytest.raises(ValidationError) as caught:
-        Workload(name="w", dataset="imagefolder", network="mlp", data_root=tmp_path, dataset_settings={"image_size": 4})
+        Workload(
+            name="w",
+            dataset="imagefolder",
+            network="mlp",
+            data_root=tmp_path,
+            dataset_settings={"image_size": 4, "num_train": 8},
+        )
     said = str(caught.value)
     assert "dataset_settings: {image_size: 4, num_classes: 2, num_train: 10}. Not counted, since" in said
     assert f"(.bmp, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp): {tmp_path}/train/dog/moving.gif." in said
@@ -138,6 +144,8 @@ def test_promises_about_a_folder_are_kept_or_all_named(tmp_path: Path) -> None:
     (tmp_path / "train" / "dog" / "000.gif").write_bytes(b"GIF89a")
     with pytest.raises(DataError, match=r"num_train must be the 9 .*got 10\. Not counted, .*\): .*dog/000\.gif\.$"):
         prepare(workload, CPU)
+    with pytest.raises(DataError, match=r"num_train must be the 9 .*got 8\.$"):
+        prepare(folder_workload(tmp_path, dataset_settings={"num_train": 8}), CPU)
 
 
 def test_a_wrong_folder_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

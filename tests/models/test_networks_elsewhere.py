@@ -23,6 +23,7 @@ from models.workload import Workload
 from tests.models.runs import run
 
 MODULE = """
+import functools
 import torch
 from torch import nn
 
@@ -59,6 +60,13 @@ def verbose(input_shape, num_classes):
 
 def of_any_settings(input_shape, num_classes, **settings):
     raise KeyError(*settings)
+
+def by_place(*shape_and_classes, bias=True):
+    return linear(*shape_and_classes, bias=bias)
+
+@functools.wraps(linear)
+def wrapping(input_shape, num_classes, *, wide=False, **settings):
+    return linear(input_shape, num_classes, **settings)
 
 def picky(input_shape, num_classes, *, width=4):
     raise ValueError(f"width must be even; got {width}.\\nThat is all.")
@@ -189,6 +197,10 @@ def test_a_misspelt_setting_of_a_function_is_told_like_one_of_the_table(my_nets:
         check_network("my_nets:linear", (40,), 10, {"bais": False})
     with pytest.raises(ValueError, match="It raised KeyError: 'bais'"):
         check_network("my_nets:of_any_settings", (40,), 10, {"bais": False})
+    check_network("my_nets:by_place", (40,), 10, {"bias": False})
+    check_network("my_nets:wrapping", (40,), 10, {"wide": True})
+    with pytest.raises(ValueError, match=r"Did you mean 'bias'\?$"):
+        check_network("my_nets:by_place", (40,), 10, {"bais": False})
 
 
 def documented(heading: str, file: Path) -> dict[str, Any]:
@@ -292,6 +304,14 @@ def test_a_module_that_is_not_there_or_fails_is_named_with_the_reason(my_nets: P
         load_function("network", "nets:f")
     with pytest.raises(ValueError, match=r"among what is installed\. Did you mean 'my_nets'\?$"):
         load_function("network", "my_net:f")
+    for name in ("models.mine", "models.data.mine"):
+        file = my_nets.parent.joinpath(*name.split(".")).with_suffix(".py")
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        with pytest.raises(
+            ValueError, match=rf"Python found .*/__init__.py before {file.parent}: give yours another name\.$"
+        ):
+            load_function("network", f"{name}:f")
     package = my_nets.with_name("package")
     package.mkdir()
     (package / "__init__.py").touch()

@@ -151,6 +151,13 @@ def test_doctor_checks_versions_store_and_places(cli: Cli, home: Path) -> None:
     assert re.search(r"decoded images .* GiB of them", " ".join(cli.out.split()))
 
 
+def test_doctor_goes_on_after_an_address_that_is_none(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mlflow:5000")
+    assert cli("doctor") == 1
+    assert "MLFLOW_TRACKING_URI must be the address of a server" in " ".join(cli.out.split())
+    assert "ray auth" in cli.out
+
+
 def test_doctor_fails_where_results_cannot_be_written(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

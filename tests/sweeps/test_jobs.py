@@ -132,10 +132,17 @@ def test_credentials_in_a_tracking_uri_are_refused_and_not_repeated(uri: str, by
     assert "hunter2" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns"])
-def test_a_database_file_for_a_job_is_refused(uri: str) -> None:
+def test_a_database_file_for_a_job_is_refused() -> None:
     with pytest.raises(InputError, match="--store-on-head"):
+        tracking_uri_for("sqlite:///mlflow.db", None)
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "mlflow:5000", "http://"])
+def test_what_is_no_store_is_refused_here_by_the_name_of_what_holds_it(uri: str) -> None:
+    with pytest.raises(InputError, match=r"^--tracking-uri must be the address of a server"):
         tracking_uri_for(uri, None)
+    with pytest.raises(InputError, match=r"^MLFLOW_TRACKING_URI must be the address of a server"):
+        tracking_uri_for(None, uri)
 
 
 def study_with_data(root: str) -> Any:
@@ -304,13 +311,21 @@ def test_a_job_without_an_mlflow_server_is_refused_unless_that_is_meant(
     with pytest.raises(InputError, match="MLFLOW_TRACKING_URI must be the address of an MLflow server"):
         arrive(submission(), dict(environment))
     plain = json.loads(submission().text())
-    assert arrive(Submission(**{**plain, "store_on_head": True}), dict(environment)) == []
+    notes = arrive(Submission(**{**plain, "store_on_head": True}), dict(environment))
+    assert notes == [
+        f"--store-on-head changes nothing: the nodes of this cluster are set to record in {store}."
+        for store in environment.values()
+    ]
 
 
 def test_a_job_is_told_that_the_cluster_has_a_server_where_it_asks_for_a_database_on_the_head(landed: Path) -> None:
     plain = json.loads(submission().text())
-    (note,) = arrive(Submission(**{**plain, "store_on_head": True}), {"MLFLOW_TRACKING_URI": "http://a:b@mlflow:5000"})
-    assert note == "--store-on-head changes nothing: this cluster records in http://***@mlflow:5000."
+    (note,) = arrive(
+        Submission(**{**plain, "store_on_head": True}), {"MLFLOW_TRACKING_URI": "http://a:b@mlflow:5000?k=s"}
+    )
+    assert note == (
+        "--store-on-head changes nothing: the nodes of this cluster are set to record in http://***@mlflow:5000."
+    )
 
 
 # Following

@@ -11,7 +11,7 @@ from sweeps.cluster.addresses import check_address
 from sweeps.cluster.joining import joined
 from sweeps.cluster.probing import ask_head
 from sweeps.errors import InputError
-from sweeps.places import Places
+from sweeps.places import Places, check_tracking_uri, is_served
 from sweeps.recording import TrackerError, connect
 
 
@@ -43,10 +43,18 @@ def test_a_client_of_a_server_makes_no_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "meant"),
     [
-        ("127.0.0.1:5000", "Did you mean http://127.0.0.1:5000?"),
-        ("mlflow.example.com:80/", "Did you mean http://mlflow.example.com:80?"),
-        ("http:/127.0.0.1:5000", "Did you mean http://127.0.0.1:5000?"),
-        ("htp://me:secret@127.0.0.1:5000", "Did you mean http://***@127.0.0.1:5000?"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("mlflow.example.com:80/", "http://mlflow.example.com:80"),
+        ("mlflow:5000/prefix", "http://mlflow:5000/prefix"),
+        ("http:/127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("https:/mlflow:443", "https://mlflow:443"),
+        ("htp://me:secret@127.0.0.1:5000", "http://***@127.0.0.1:5000"),
+        ("me:secret@127.0.0.1:5000", "http://***@127.0.0.1:5000"),
+        ("me:se@secret@mlflow:5000", "http://***@mlflow:5000"),
+        ("http:/me:secret@mlflow:5000", "http://***@mlflow:5000"),
+        ("postgres://me:secret@host:5432/runs", "postgresql://***@host:5432/runs"),
+        ("databricks.example.com:5000", "http://databricks.example.com:5000"),
+        ("me:secret@mlflow", ""),
         ("mlflow.example.com", ""),
         ("./mlruns", ""),
         ("file:///tmp/mlruns", ""),
@@ -55,16 +63,17 @@ def test_a_client_of_a_server_makes_no_folder(tmp_path: Path) -> None:
         ("sqlite://", ""),
         ("sqlite:///:memory:", ""),
         ("postgresql", ""),
+        ("", ""),
     ],
 )
 def test_a_tracking_uri_that_is_no_server_and_no_database_is_refused_with_the_one_that_was_meant(
     uri: str, meant: str
 ) -> None:
     with pytest.raises(InputError) as refused:
-        Places.from_environment({"MLFLOW_TRACKING_URI": uri})
+        check_tracking_uri(uri, "--tracking-uri")
     said = str(refused.value)
-    assert said.startswith("MLFLOW_TRACKING_URI must be the address of a server (http://HOST:PORT) or of a database")
-    assert said.partition("got ")[2].partition(". ")[2].strip() == meant
+    assert said.startswith("--tracking-uri must be the address of a server (http://HOST:PORT) or of a database")
+    assert said.partition("Did you mean ")[2] == (f"{meant}?" if meant else "")
     assert "secret" not in said
 
 
@@ -73,11 +82,20 @@ def test_a_tracking_uri_that_is_no_server_and_no_database_is_refused_with_the_on
     [
         "http://127.0.0.1:5000", "https://me:pw@mlflow.example.com/prefix", "databricks", "databricks://profile",
         "sqlite:///runs.db", "sqlite:////srv/runs.db", "postgresql://h/db", "postgresql+psycopg://h/db",
-        "mysql+pymysql://h/db", "mssql+pyodbc://h/db",
+        "mysql+pymysql://h/db", "mssql+pyodbc://h/db", "sqlite+pysqlite:///runs.db", "HTTP://mlflow:5000", "postgresql://",
+        "databricks-uc", "azureml://eastus.api.azureml.ms/mlflow/v1.0", "arn:aws:sagemaker:eu:1:mlflow/x",
     ],
 )  # fmt: skip
 def test_a_tracking_uri_that_mlflow_can_use_is_taken_as_it_is(uri: str) -> None:
-    assert Places.from_environment({"MLFLOW_TRACKING_URI": uri}).tracking_uri == uri
+    places = Places.from_environment({"MLFLOW_TRACKING_URI": uri})
+    assert places.tracking_uri == uri
+    is_database = uri.startswith(("sqlite", "postgresql", "mysql", "mssql"))
+    assert is_served(uri) == (not is_database) == (places.artifact_root is None)
+
+
+def test_a_tracking_uri_of_the_environment_is_refused_by_its_name() -> None:
+    with pytest.raises(InputError, match=r"^MLFLOW_TRACKING_URI must be the address of .*; got 'mlflow:5000'\."):
+        Places.from_environment({"MLFLOW_TRACKING_URI": "mlflow:5000"})
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "99999"])

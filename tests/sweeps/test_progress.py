@@ -85,6 +85,14 @@ def test_trouble_that_has_passed_is_said_to_have(monkeypatch: pytest.MonkeyPatch
     assert [line for line in lines if " trials" not in line] == ["MLflow is away.", "That has passed."]
 
 
+def test_trouble_that_comes_back_and_stays_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_TROUBLE_EVERY_SECONDS", 0.15)
+    looks = count()
+    lines = written(monkeypatch, every_seconds=1000, trouble=lambda: "" if 2 < next(looks) < 4 else "MLflow is away.")
+    said = [line for line in lines if " trials" not in line]
+    assert said == ["MLflow is away.", "That has passed.", "MLflow is away."]
+
+
 KEY = "digits-mlp/updates-100/cosine/tune/search-0/draw-{}"
 
 
@@ -115,9 +123,34 @@ def test_the_time_left_is_known_before_the_first_trial_has_ended_if_one_tells_of
     board = running_board(now)
     board.train({KEY.format(0)})
     assert board.hours_left(1) is None
-    now[0] += 50
-    board.progress(KEY.format(0), 0.25)
-    assert board.hours_left(1) == pytest.approx((board.total.planned * 200 - 50) / 3600)
+    now[0] += 60
+    board.progress(KEY.format(0), 0.5)  # most of it in an earlier launch, maybe
+    assert board.hours_left(1) is None
+    now[0] += 20
+    board.progress(KEY.format(0), 0.6)
+    now[0] += 5
+    assert board.hours_left(1) == pytest.approx((board.total.planned * 200 - 120 - 5) / 3600)
+
+
+def test_the_speed_of_a_long_trial_that_runs_counts_beside_that_of_short_ones_that_have_ended() -> None:
+    now = [0.0]
+    study = tiny_study(budgets={"updates": [100, 10_000]}, tuning={"draws": 4}, confirm={"seeds": 2})
+    board = Board(study, clock=lambda: now[0])
+    long = KEY.format(0).replace("updates-100", "updates-10000")
+    board.add(Outcome(key=KEY.format(0), kind="finished", validation=0.5), 10.0)  # nearly all of it to get started
+    each = board.total.planned // 2
+    assert board.hours_left(1) == pytest.approx((10 * (each - 1) + 1000 * each) / 3600)
+    board.train({long})
+    for now[0], share in ((0.0, 0.1), (10.0, 0.2)):
+        board.progress(long, share)
+    assert board.hours_left(1) == pytest.approx((10 * (each - 1) + 100 * each - 20) / 3600)
+
+
+def test_a_trial_that_failed_is_not_left() -> None:
+    board = running_board([0.0])
+    board.add(Outcome(key=KEY.format(0), kind="finished", validation=0.5), 100.0)
+    board.add(Outcome(key=KEY.format(1), kind="failed"))
+    assert board.hours_left(1) == pytest.approx((board.total.planned - 2) * 100 / 3600)
 
 
 def test_the_time_left_is_no_less_than_that_of_the_trial_furthest_from_its_end() -> None:

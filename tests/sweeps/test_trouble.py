@@ -8,6 +8,7 @@ import pytest
 
 from sweeps.places import Places
 from sweeps.recording import TrackerError, connect, recorded_file
+from sweeps.recording.trouble import explain
 from tests.answering import Answer, answering
 
 
@@ -18,6 +19,27 @@ def said_of(uri: str, home: Path) -> str:
     said = str(refused.value)
     assert "\n" not in said
     return said.partition("does not answer as it should: ")[2]
+
+
+def test_a_certificate_is_said_to_be_what_it_is() -> None:
+    failed = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {} (_ssl.c:1006)"
+    for reason, said in {
+        "certificate has expired": "its certificate has expired",
+        "Hostname mismatch, certificate is not valid for 'mlflow'.": "its certificate is for another host name",
+        "self-signed certificate": "is not trusted here; MLFLOW_TRACKING_SERVER_CERT_PATH names one",
+    }.items():
+        assert explain("https://mlflow", OSError(failed.format(reason))).endswith(said)
+
+
+def test_a_package_that_is_missing_is_no_driver_of_a_server() -> None:
+    error = RuntimeError("cannot log")
+    error.__cause__ = ModuleNotFoundError("No module named 'boto3'", name="boto3")
+    assert explain("http://a:b@mlflow:5000", error) == (
+        "MLflow at http://***@mlflow:5000 cannot be used: what MLflow needs for it, Python module boto3, is not "
+        "installed here"
+    )
+    said_by_the_server = RuntimeError("INTERNAL_ERROR: No module named 'boto3'")
+    assert "installed here" not in explain("http://mlflow:5000", said_by_the_server)
 
 
 @pytest.mark.parametrize(
@@ -31,8 +53,8 @@ def said_of(uri: str, home: Path) -> str:
         (
             401,
             b"You are not authenticated. Please see the documentation.",
-            "it refuses the user or password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write them "
-            "to ~/.mlflow/credentials",
+            "it refuses the user or password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or "
+            "MLFLOW_TRACKING_TOKEN), or write them to ~/.mlflow/credentials",
         ),
         (403, b"Permission denied", "it does not allow that"),
     ],
