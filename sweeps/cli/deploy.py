@@ -27,8 +27,8 @@ def deploy(
     chosen = deployment(name)
     _write(chosen, folder, force)
     out.print(
-        f"Wrote {', '.join(chosen.files)} to {folder}. They say at their top how they are used, and whether they have "
-        "been run; docs/cluster.md goes through it step by step.",
+        f"Wrote {', '.join(chosen.files)} to {folder}. The top of each says how it is used and whether it has been "
+        "run; docs/cluster.md goes through it step by step.",
         soft_wrap=True,
         markup=False,
     )

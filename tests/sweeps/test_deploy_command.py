@@ -32,7 +32,7 @@ def test_the_command_says_which_lines_are_the_users(cli: Cli) -> None:
     marked = [number for number, line in enumerate(lines, start=1) if "EDIT" in line]
     assert len(marked) == 8
     assert numbers == marked[1:]  # the first speaks of the mark
-    assert "whether they have been run" in " ".join(cli.out.split())
+    assert "whether it has been run" in " ".join(cli.out.split())
 
 
 def test_the_command_overwrites_nothing_unless_forced(cli: Cli) -> None:
