@@ -38,8 +38,7 @@ _REASONS = (
     (r"Connection (reset|aborted)|Remote end closed|RemoteDisconnected", "the connection broke"),
     (
         r"\b401\b|[Uu]nauthenticated|not authenticated",
-        "it refuses the user or password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or "
-        "MLFLOW_TRACKING_TOKEN), or write them to ~/.mlflow/credentials",
+        "it refuses the user or password (MLFLOW_TRACKING_USERNAME and _PASSWORD, or ~/.mlflow/credentials)",
     ),
     (r"\b403\b|PERMISSION_DENIED|[Pp]ermission denied", "it does not allow that"),
     (r"readonly database|read-only", "its database cannot be written"),

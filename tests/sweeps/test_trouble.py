@@ -53,8 +53,7 @@ def test_a_package_that_is_missing_is_no_driver_of_a_server() -> None:
         (
             401,
             b"You are not authenticated. Please see the documentation.",
-            "it refuses the user or password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or "
-            "MLFLOW_TRACKING_TOKEN), or write them to ~/.mlflow/credentials",
+            "it refuses the user or password (MLFLOW_TRACKING_USERNAME and _PASSWORD, or ~/.mlflow/credentials)",
         ),
         (403, b"Permission denied", "it does not allow that"),
     ],
