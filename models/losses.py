@@ -75,7 +75,8 @@ def check_loss(name: str, num_classes: int) -> None:
     )  # where all are equal, a loss may have no value
     try:
         with torch.random.fork_rng(devices=[]):
-            offence = _offence(loss(logits, y)) or _not_finite(loss(logits, y), loss(unequal, y))
+            value = loss(logits, y)
+            offence = _offence(value) or _not_finite(value, loss(unequal, y))
     except Exception as error:  # noqa: BLE001 (it may raise anything)
         offence = f"It raised {first_line(error)}"
     if offence:

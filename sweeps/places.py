@@ -27,7 +27,7 @@ def _engine(uri: str) -> str:
 
 def without_credentials(text: str) -> str:
     """Return `text` with the user and password of every address in it masked."""
-    return re.sub(r"(?<=://)[^/\s@]+@", "***@", text)
+    return re.sub(r"(?<=://)[^/\s]+@", "***@", text)
 
 
 def check_tracking_uri(uri: str, given_as: str = "MLFLOW_TRACKING_URI") -> None:

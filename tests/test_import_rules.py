@@ -70,3 +70,13 @@ def test_only_the_runner_knows_ray_tune() -> None:
     ]
     assert paths
     assert {path.relative_to(ROOT / "sweeps").parts[0] for path in paths} == {"runner"}
+
+
+def test_neither_a_command_nor_a_process_that_trains_imports_what_it_does_not_need() -> None:
+    """torch's compiler and scipy.stats take seconds to import on a slow machine."""
+    program = (
+        "import sys; from sweeps.loading import load_study; load_study('quickstart'); import sweeps.runner.actor; "
+        "print([name for name in ('torch._dynamo', 'scipy.stats', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "['torch']"

@@ -97,21 +97,18 @@ def _suggestion(root: Path | None, image_size: object) -> str:
     except (DataError, OSError):
         return "They are the side in pixels, the folders in train/, and the images in them."
     written = ", ".join(f"{name}: {value}" for name, value in found.items())
-    return f"For {root}: dataset_settings: {{{written}}}.{left_out(root, 'train')}"
+    return f"For {root}: dataset_settings: {{{written}}}. {left_out(root, 'train')}".rstrip()
 
 
 def _listings(dataset: Dataset, root: Path | None) -> tuple[Listing, Listing]:
     """Return what is in ``train/`` and ``test/``: both are looked at before one is used, and no image is opened."""
     listing = listed(root, "train")
-
-    def missing() -> str:
-        return left_out(root, "train").strip() if len(listing.paths) < dataset.num_train else ""
-
+    uncounted = left_out(root, "train") if len(listing.paths) < dataset.num_train else ""
     offences = [
-        complaint(f"dataset_settings.{name}", f"the {found} {what} of {root}/train", promised, remedy())
+        complaint(f"dataset_settings.{name}", f"the {found} {what} of {root}/train", promised, remedy)
         for name, what, found, promised, remedy in (
-            ("num_classes", "class folders", len(listing.classes), dataset.num_classes, str),
-            ("num_train", "images", len(listing.paths), dataset.num_train, missing),
+            ("num_classes", "class folders", len(listing.classes), dataset.num_classes, ""),
+            ("num_train", "images", len(listing.paths), dataset.num_train, uncounted),
         )
         if found != promised
     ]

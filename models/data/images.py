@@ -61,7 +61,7 @@ def listed(root: Path | None, part: str) -> Listing:
 
 
 def left_out(root: Path | None, part: str) -> str:
-    """Say in a sentence, after a space, which files in the class folders of ``root/part`` are not taken for images."""
+    """Say in a sentence which files in the class folders of ``root/part`` are not taken for images."""
     folder = root / part if root else None
     if folder is None or not folder.is_dir():
         return ""
@@ -70,7 +70,7 @@ def left_out(root: Path | None, part: str) -> str:
     if not others:
         return ""
     known = ", ".join(sorted(SUFFIXES))
-    return f" Not counted, since their names do not end like those of images ({known}): {_some(others)}."
+    return f"Not counted, since their names do not end like those of images ({known}): {_some(others)}."
 
 
 def image_side(path: str) -> int:

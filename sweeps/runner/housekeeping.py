@@ -110,9 +110,9 @@ class Housekeeping(FIFOScheduler):
             live = tune_controller.get_live_trials()
             training = {t.trial_id: t.temporary_state.ray_actor for t in live if t.status == TuneTrial.RUNNING}
             self._end_hung(self._silence, {name: actor for name, actor in training.items() if actor is not None}, now)
-            begin = starting(controller, live)
-            self._searcher.note_activity(training, begin)
-            self._end_hung(self._start_silence, begin, now)
+            yet_to_train = starting(controller, live)
+            self._searcher.note_activity(training, yet_to_train)
+            self._end_hung(self._start_silence, yet_to_train, now)
         return None
 
     def _end_hung(self, silence: Silence, actors: Mapping[str, Any], now: float) -> None:

@@ -163,6 +163,7 @@ def test_an_experiment_that_poses_as_a_study_with_a_hostile_name_is_not_looked_a
 def test_passwords_in_addresses_are_masked() -> None:
     shown = without_credentials("no answer from https://admin:hunter2@mlflow.example:5000/x, nor postgresql://u:p@db/x")
     assert shown == "no answer from https://***@mlflow.example:5000/x, nor postgresql://***@db/x"
+    assert without_credentials("http://me:hunt@er2@mlflow") == "http://***@mlflow"
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
