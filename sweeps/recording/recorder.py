@@ -68,6 +68,7 @@ class Recorder:
         self._client = connect(places)
         self._spool = Spool(places.spool(study.study))
         self._recorded: list[RunFacts] = []
+        self._spooled: list[Outcome] = []
         self._lease: Lease | None = None
         self._trials: TrialRuns | None = None
         self._delivery: Delivery | None = None
@@ -111,6 +112,7 @@ class Recorder:
     def _begin(self, opened: StudyRun, claim: Claim) -> None:
         self._recorded = trial_runs(self._client, opened.experiment_id)
         waiting = list(self._spool.pending())
+        self._spooled = [outcome_of_record(record) for record in waiting if record["kind"] != "failed"]
         self.extension = opened.settle_rules(ended_of(self._recorded, waiting), self._spool)
         self._leave_trace(opened, claim, origins_of(waiting))
         self._client.update_run(opened.run_id, status="RUNNING")
@@ -159,11 +161,11 @@ class Recorder:
         return self._opened.run_id if self._opened else ""
 
     def outcomes(self) -> list[Outcome]:
-        """Return how the trials of earlier launches ended, delivered or still in the spool; failed ones left out."""
-        outcomes = {}
-        for record in self._spool.pending():
-            if record["kind"] != "failed":
-                outcomes[record["trial_key"]] = outcome_of_record(record)
+        """Return how the trials of earlier launches ended, failed ones left out: what had been recorded at `open`.
+
+        And what the spool held then, which may have been delivered since.
+        """
+        outcomes = {outcome.key: outcome for outcome in self._spooled}
         for run in self._recorded:  # what is recorded counts, also where another launch has run the trial meanwhile
             if run.status == "FINISHED":
                 outcomes[run.tags[layout.TRIAL_KEY]] = outcome_of(run)

@@ -145,6 +145,7 @@ def test_results_wait_on_disk_while_mlflow_is_away_and_are_delivered_later(
     later = recorder(study, places)
     assert known(later.outcomes()) == known([results[0].outcome])  # known from the spool, so it is not run again
     assert later.flush(20)
+    assert known(later.outcomes()) == known([results[0].outcome])  # nor when it was delivered in the meantime
     later.close(done=False)
     assert len(runs(study, places)) == 1
 
