@@ -12,7 +12,7 @@ _SECONDS = 300.0
 
 def start_patiently() -> None:
     """Let nodes that this process starts take as long as they need, up to five minutes, to be known to the head."""
-    ask = services.get_node
+    ask, wait = services.get_node, services.wait_for_node
 
     def asked_until_known(*args: Any, **settings: Any) -> Any:
         until = time.monotonic() + _SECONDS
@@ -25,3 +25,4 @@ def start_patiently() -> None:
                 time.sleep(0.1)
 
     services.get_node = asked_until_known
+    services.wait_for_node = lambda head, socket, _: wait(head, socket, _SECONDS)

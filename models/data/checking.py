@@ -13,7 +13,8 @@ from schedules.checks import Whole, read_settings
 
 _CLASS_DTYPES = frozenset({torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64})
 _MOST_SHOWN = 5
-_CHUNK = 2**20  # numbers that are looked at together
+#: Numbers that are looked at together: what is computed from them takes a few times their memory.
+CHUNK = 2**18
 
 
 def well_described(name: str, dataset: Dataset) -> Dataset:
@@ -115,7 +116,7 @@ def _not_finite(loaded: Examples | ImageFiles) -> int:
     if isinstance(loaded, ImageFiles) or not loaded.x.is_floating_point():
         return 0
     # Some at a time: what `isfinite` needs in between is as large as what it looks at.
-    at_a_time = max(1, _CHUNK // max(1, loaded.x[:1].numel()))
+    at_a_time = max(1, CHUNK // max(1, loaded.x[:1].numel()))
     return sum(int((~some.isfinite()).flatten(1).any(dim=1).sum()) for some in torch.split(loaded.x, at_a_time))
 
 

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.checking import check_spread
+from models.data.checking import CHUNK, check_spread
 from models.data.examples import Examples, ImageFiles, Statistics
 from models.data.images import decoded
 
-_CHUNK = 2**20  # numbers that are looked at together
 _DECODED = 2000  # images, of those that stay in their files
 
 
@@ -24,7 +23,7 @@ def chunks(x: Tensor, rows: Tensor) -> Iterator[Tensor]:
         x: inputs, shape ``(n, *input_shape)``.
         rows: which, shape ``(m,)``, ``int64``.
     """
-    for some in torch.split(rows, max(1, _CHUNK // x[:1].numel())):
+    for some in torch.split(rows, max(1, CHUNK // x[:1].numel())):
         yield x.index_select(0, some)
 
 

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,8 +126,14 @@ def _decoded_images(environment: Mapping[str, str]) -> Finding:
 
     folder = cache_folder(environment)
     finding = _writable("decoded images", folder, CACHE_VARIABLE)
-    size = sum(path.stat().st_size for path in folder.glob("*/*") if path.is_file())
+    size = sum(_size(path) for path in folder.glob("*/*"))
     return replace(finding, text=f"{finding.text}, {size / 2**30:.1f} GiB of them") if finding.ok else finding
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):  # a training that decodes images beside this moves its files
+        return path.stat().st_size if path.is_file() else 0
+    return 0
 
 
 def _writable(name: str, folder: Path, variable: str) -> Finding:

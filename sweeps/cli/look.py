@@ -241,7 +241,8 @@ def ui(
 
 
 def _print_links(base_url: str, studies: list[tuple[str, str, Study, Run | None]], browser: bool) -> None:
-    from sweeps.views import COMPARISON, view_url
+    from sweeps.mlflow_page import view_url
+    from sweeps.views import COMPARISON
 
     comparisons = [view_url(base_url, experiment_id, COMPARISON) for _, experiment_id, _, _ in studies]
     if len(studies) == 1:
@@ -255,8 +256,8 @@ def _print_links(base_url: str, studies: list[tuple[str, str, Study, Run | None]
 
 
 def _print_all_links(base_url: str, name: str, experiment_id: str, study: Study, run: Run | None) -> None:
+    from sweeps.mlflow_page import report_url, view_url
     from sweeps.recording import views_of
-    from sweeps.views import report_url, view_url
 
     out.print(f"\n[bold]{name}[/]")
     for view in views_of(study):

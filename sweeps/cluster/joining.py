@@ -107,8 +107,10 @@ def _own_folder() -> _Folder:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))
     except OSError as error:
         raise ClusterError(f"Ray needs a folder in {tempfile.gettempdir()}: {error.strerror}.") from error
-    mark = os.open(path / _IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
+    unseen = path / f"{_IN_USE}.new"  # until it is locked: another launch removes what it finds unlocked
+    mark = os.open(unseen, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(mark, fcntl.LOCK_EX)
+    unseen.rename(path / _IN_USE)
     return _Folder(path=path, mark=mark)
 
 

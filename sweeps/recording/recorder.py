@@ -18,6 +18,7 @@ from analysis import layout
 from analysis.trial_table import RunFacts
 from sweeps.errors import InputError
 from sweeps.extending import Change
+from sweeps.mlflow_page import SharedView
 from sweeps.places import Places, is_served
 from sweeps.protocol import Outcome, cells, planned_trials
 from sweeps.recording.delivery import Delivery
@@ -39,7 +40,7 @@ from sweeps.recording.trial_runs import TrialRuns
 from sweeps.recording.trouble import TROUBLE, TrackerError, explain
 from sweeps.spec import Study
 from sweeps.trial import TrialResult
-from sweeps.views import SharedView, StudyOutline, arm_colors, study_views
+from sweeps.views import StudyOutline, arm_colors, study_views
 
 #: A server answers several at a time; a database on this machine is written by one.
 _THREADS_TO_A_SERVER = 4

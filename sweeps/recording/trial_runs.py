@@ -21,8 +21,8 @@ from mlflow.exceptions import MlflowException
 
 from analysis import layout
 from analysis.trial_table import RunFacts
+from sweeps.mlflow_page import RUN_COLOR
 from sweeps.recording.store import runs_of_trial
-from sweeps.views import RUN_COLOR
 
 _MAX_ENTITIES_PER_BATCH = 1000
 _GONE = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}

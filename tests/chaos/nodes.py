@@ -1,12 +1,13 @@
 """Keep a Ray cluster of several nodes on this machine, in a process of its own, and replace nodes on demand.
 
-Commands come as lines on stdin, answers go as lines to stdout. Nodes are killed by others, by the ids of their
-processes; the cluster ends when stdin does.
+Commands come as lines on stdin, answers go as lines to stdout, troubles to stderr. Nodes are killed by others, by the
+ids of their processes; the cluster ends when stdin does.
 """
 
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import TextIO
 
 from ray._private.node import Node
@@ -16,6 +17,8 @@ from tests.patience import start_patiently
 
 #: A worker node has room for one trial.
 NODE_CPUS = 1
+#: On a machine that is too busy, a node may be given up for lost while it starts.
+_TRIES = 3
 
 
 def main(folder: str, nodes: int, commands: TextIO) -> None:
@@ -46,6 +49,11 @@ def main(folder: str, nodes: int, commands: TextIO) -> None:
 
 
 def _added(cluster: Cluster) -> Node:
+    for _ in range(_TRIES - 1):
+        try:
+            return cluster.add_node(num_cpus=NODE_CPUS)
+        except Exception:  # noqa: BLE001 (Ray raises bare ones)
+            traceback.print_exc()
     return cluster.add_node(num_cpus=NODE_CPUS)
 
 

@@ -49,7 +49,7 @@ class Round:
 
     Args:
         seed: its seed.
-        landed: strikes that had something to strike, by kind.
+        landed: strikes that had something to strike, by kind; and nodes that Ray gave up on a machine too busy.
         codes: exit codes of the launches.
         wrong: what is not as it should be, one sentence each.
         log: file with what the launches said.
@@ -147,7 +147,7 @@ class _Launched:
 
     Args:
         code: its exit code.
-        landed: what was struck.
+        landed: what was struck, and lost nodes.
         start_seconds: how long it took until the first trial had ended.
         timed_out: it was killed, since no trial ended any more.
     """
@@ -173,6 +173,7 @@ def _launch(stage: Stage, study: Path, log: Path, strikes: Sequence[Strike], sta
                 if (ended := count_ended(stage.database, study.stem, spool) - before) > trials:
                     launched.start_seconds = launched.start_seconds or now - began
                     trials, at = ended, now
+                launched.landed += ["lost node"] * stage.replace_lost()
                 if now > back_at:
                     stage.start_server()
                     back_at = float("inf")
@@ -183,7 +184,10 @@ def _launch(stage: Stage, study: Path, log: Path, strikes: Sequence[Strike], sta
                         del pending[strike]
                         back_at = now + strike.away_seconds if strike.kind == "kill server" else back_at
                 time.sleep(_POLL_SECONDS)
-            launched.timed_out = process.poll() is None
+            if process.poll() is None:
+                launched.timed_out = True
+                process.send_signal(signal.SIGUSR1)  # it says where it is, see `tests.chaos.driver`
+                time.sleep(1)
         finally:
             process.kill()
             process.wait()

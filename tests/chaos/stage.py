@@ -96,13 +96,24 @@ class Stage:
         """Kill a worker node, if one lives, and order another in its place; `pick` in [0, 1) says which."""
         if not self.raylets:
             return False
-        raylet = self.raylets.pop(int(pick * len(self.raylets)))
+        raylet = self.raylets[int(pick * len(self.raylets))]
         os.kill(raylet, signal.SIGKILL)
+        self._replace(raylet)
+        return True
+
+    def replace_lost(self) -> int:
+        """Order another node for each that has ended by itself, as those do that Ray gives up; return how many."""
+        lost = [raylet for raylet in self.raylets if not _lives(raylet)]
+        for raylet in lost:
+            self._replace(raylet)
+        return len(lost)
+
+    def _replace(self, raylet: int) -> None:
+        self.raylets.remove(raylet)
         assert self.cluster.stdin
         self.cluster.stdin.write(f"replace {raylet}\n")
         self.cluster.stdin.flush()
         self.replacing += 1
-        return True
 
     def kill_server(self) -> bool:
         """Kill the MLflow server with all its processes, if it is up."""
@@ -129,10 +140,11 @@ class Stage:
     def mend(self) -> None:
         """Wait until the server answers and all nodes have come, as an operator does before launching again."""
         self.start_server()
+        self.replace_lost()
         while self.replacing:
             assert self.cluster.stdout
             line = self.cluster.stdout.readline()
-            assert line, "the cluster has ended"
+            assert line, f"the cluster has ended:\n{(self.folder / 'cluster.log').read_text()[-4000:]}"
             self.raylets = [int(pid) for pid in line.split()]
             self.replacing -= 1
         deadline = time.monotonic() + _START_SECONDS
@@ -194,6 +206,12 @@ def _children(parent: int) -> list[tuple[int, str]]:
             if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
                 found.append((int(folder.name), (folder / "cmdline").read_text().replace("\0", " ")))
     return found
+
+
+def _lives(process: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    return False
 
 
 def _free_port() -> int:

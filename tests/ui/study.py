@@ -12,7 +12,8 @@ from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
 from analysis import layout
-from sweeps.views import RUN_COLOR, StudyOutline, arm_colors, study_views
+from sweeps.mlflow_page import RUN_COLOR
+from sweeps.views import StudyOutline, arm_colors, study_views
 
 WORKLOAD = "mnist1d-conv"
 BUDGETS = (5, 20)

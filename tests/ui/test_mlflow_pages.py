@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
+from sweeps.mlflow_page import report_url, view_url
 from sweeps.server import Server
-from sweeps.views import report_url, study_views, view_url
+from sweeps.views import study_views
 from tests.ui import pages
 from tests.ui.study import ARMS, CELLS, OUTLINE, REPORT_TEXT, SEARCH_PARAMS, RecordedStudy
 

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from sweeps.views import PAGE_RUNS, StudyOutline, arm_colors, report_url, study_views, view_url
+from sweeps.mlflow_page import PAGE_RUNS, report_url, view_url
+from sweeps.views import StudyOutline, arm_colors, study_views
 from tests.ui.study import OUTLINE
 
 LARGEST_EXPERIMENT_TAG = 20_000
