@@ -190,7 +190,7 @@ class Board:
         left = self._draws_left.copy()
         for (cell, _), tally in self.tallies.items():
             left[cell, None] += tally.seeds - tally.confirmed - tally.early
-        left.subtract(self._failed)
+        left.subtract(self._failed.copy())
         each = {length: means.get(length, rate * self._amounts[length]) for length in left}
         in_all = sum(max(trials, 0) * each[length] for length, trials in left.items())
         now, last = self.clock(), 0.0

@@ -47,9 +47,14 @@ def engine_of(client: MlflowClient) -> Engine | None:
 
 
 def database_runs(engine: Engine, experiment_id: str) -> list[RunFacts]:
-    """Return every run of an experiment that is not deleted, with the tags, params and finals that a study has."""
+    """Return every run of an experiment that is not deleted, with the tags, params and finals that a study has.
+
+    A run that is recorded meanwhile is not found as finished without its results: how it stands is read first, and it
+    is written last.
+    """
     own = _of_experiment(experiment_id)
     by_run = _RUNS.c.run_uuid
+    runs = list(_rows(engine, select(by_run, _RUNS.c.status, _RUNS.c.start_time).where(own)))
     tags = select(_TAGS.c.run_uuid, _TAGS.c.key, _TAGS.c.value).join(_RUNS, by_run == _TAGS.c.run_uuid)
     params = select(_PARAMS.c.run_uuid, _PARAMS.c.key, _PARAMS.c.value).join(_RUNS, by_run == _PARAMS.c.run_uuid)
     finals = select(_LATEST.c.run_uuid, _LATEST.c.key, _LATEST.c.value, _LATEST.c.is_nan)
@@ -61,10 +66,9 @@ def database_runs(engine: Engine, experiment_id: str) -> list[RunFacts]:
         names["params"][run_id][key] = value
     for run_id, key, value, is_nan in _rows(engine, finals.where(own)):
         names["metrics"][run_id][key] = math.nan if is_nan else float(value)
-    runs = select(by_run, _RUNS.c.status, _RUNS.c.start_time).where(own)
     return [
         RunFacts(run_id=run_id, status=status, start_time=start, **{kind: of[run_id] for kind, of in names.items()})
-        for run_id, status, start in _rows(engine, runs)
+        for run_id, status, start in runs
     ]
 
 

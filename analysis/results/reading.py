@@ -25,7 +25,7 @@ from analysis.record import CONFIRM, StudyRecord
 from analysis.results.curves import client_histories, read_evaluations
 from analysis.results.database import database_histories, database_runs, engine_of
 from analysis.results.errors import StudyNotFoundError, StudyReadError
-from analysis.results.runs import every_run
+from analysis.results.runs import every_run, study_run_order
 from analysis.rules import Rules, RulesVersion
 from analysis.trial_table import RunFacts, trial_table
 
@@ -74,7 +74,7 @@ def read_study(
         client = MlflowClient(tracking_uri)
         experiment = _find_experiment(client, study, shown_uri)
         runs = _runs(client, experiment.experiment_id)
-        study_run = _latest_study_run(runs, study)
+        study_run = _study_run_of(runs, study)
         rules = _read_rules(client, study_run, experiment)
         trials = trial_table([run for run in runs if run.is_trial and run.status == "FINISHED"], rules)
         measured = trials[trials["phase"].isin(list(curve_phases))]
@@ -150,13 +150,13 @@ def _find_experiment(client: MlflowClient, study: str, tracking_uri: str) -> Exp
     raise StudyNotFoundError(f"study must be {found}; got {study!r} in {tracking_uri}.{hint}")
 
 
-def _latest_study_run(runs: Sequence[RunFacts], study: str) -> RunFacts:
+def _study_run_of(runs: Sequence[RunFacts], study: str) -> RunFacts:
     studies = [run for run in runs if run.tags.get(layout.ROLE) == layout.ROLE_STUDY]
     if not studies:
         raise StudyReadError(
             f"{study} must have a run tagged {layout.ROLE}={layout.ROLE_STUDY}; its experiment has none."
         )
-    return max(studies, key=lambda run: (run.start_time, run.run_id))
+    return min(studies, key=lambda run: study_run_order(run.params, run.start_time, run.run_id))
 
 
 def _read_json(client: MlflowClient, run: RunFacts, artifact: str) -> Any:

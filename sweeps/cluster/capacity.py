@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray.autoscaler.sdk import request_resources
 from ray.autoscaler.v2.sdk import get_cluster_status
+from ray.exceptions import RaySystemError
 
 from sweeps.cluster.addresses import ClusterError
 from sweeps.cluster.placement import KIND_RESOURCE, Node, Placement, bundle, place
@@ -85,7 +86,10 @@ def inventory() -> tuple[list[Node], bool]:
 
 def shortage(placement: Placement) -> str:
     """Say which trials no living node of the joined cluster could run; what is seen is up to ten seconds old."""
-    return placement.shortage(_lately_alive(int(time.monotonic() / _GLANCE_SECONDS))) if ray.is_initialized() else ""
+    try:
+        return placement.shortage(_lately_alive(int(time.monotonic() / _GLANCE_SECONDS)))
+    except RaySystemError:  # not joined, or just left by another thread
+        return ""
 
 
 @functools.lru_cache(maxsize=1)

@@ -3,6 +3,8 @@
 Each launch takes the next number, as a param ``launch.N`` of the study run. MLflow never changes a param, so that of
 two who ask for one number one is refused, and the launch with the highest number holds the study: whoever finds a
 higher one than its own has lost it. A tag says who that is and is renewed; a launch that was killed stops renewing it.
+Two that come before the study has a study run may each make one and take that one's lease: each looks at the others'
+after it has taken its own, so that one of them gives way, or both.
 
 The clocks of two machines need not agree. That a lease was not renewed in time is believed at once only if that was
 long ago; else the tag is watched for longer than a renewal takes.
@@ -17,9 +19,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +41,10 @@ Standing = Literal["free", "held", "unclear"]
 
 class LeaseHeldError(InputError):
     """Another launch of the study is under way."""
+
+
+class OtherRunHeldError(LeaseHeldError):
+    """Another launch of the study is under way, and recorded in a study run of its own."""
 
 
 class LeaseLostError(FairsweepError):
@@ -134,15 +140,26 @@ def _has_died(process: str) -> bool:
     here = process_name(os.getpid()).split("/")
     if [boot, namespace] != here[:2]:
         return False
-    if started != "-":
-        return process_name(int(pid)) != process
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:
-        return False
-    return False
+    except OSError:  # it is another user's
+        pass
+    now = process_name(int(pid)).split("/")
+    return now[3] != started and now[0] == boot and "-" not in {started, now[3]}
+
+
+@dataclass(frozen=True)
+class _Instant:
+    """A point in time by both clocks: the one stands still while a machine sleeps, the other may be set."""
+
+    monotonic: float = field(default_factory=time.monotonic)
+    wall: float = field(default_factory=time.time)
+
+    @property
+    def age_seconds(self) -> float:
+        return max(time.monotonic() - self.monotonic, time.time() - self.wall)
 
 
 class Lease:
@@ -154,15 +171,22 @@ class Lease:
         study: name of the study.
         on_lost: called once, by a thread, when another launch was found to hold the study.
         pace: how often it is renewed.
+        others: returns the other study runs of the study; there should be none.
     """
 
     def __init__(
-        self, client: MlflowClient, run_id: str, study: str, on_lost: Callable[[], None], pace: Pace = PACE
+        self,
+        client: MlflowClient,
+        run_id: str,
+        study: str,
+        on_lost: Callable[[], None],
+        pace: Pace = PACE,
+        others: Callable[[], Iterable[Run]] = tuple,
     ) -> None:
         self._client, self._run_id, self._study, self._on_lost = client, run_id, study, on_lost
-        self._pace = pace
+        self._pace, self._others = pace, others
         self._claim: Claim | None = None
-        self._renewed = 0.0
+        self._renewed = _Instant()
         self._renewing = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="fairsweep-lease", daemon=True)
@@ -180,10 +204,10 @@ class Lease:
             What this launch says of itself.
 
         Raises:
-            LeaseHeldError: another launch holds it.
+            LeaseHeldError: another launch holds it, or that of another study run.
         """
         run = self._client.get_run(self._run_id)
-        number = self._watch_out(run, announce)
+        before, number = self._watch_out(run, announce)
         now = time.time()
         claim = Claim(
             number=number,
@@ -201,8 +225,12 @@ class Lease:
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
             raise LeaseHeldError(self._held_by(None)) from None
+        if _is_alive(claim_of(self._client.get_run(self._run_id)), before):
+            announce(f"It has not ended. Waiting for {self._pace.watch_seconds:.0f} s until it has stopped ...")
+            time.sleep(self._pace.watch_seconds)  # by then it has found our number
         self._write(claim)
         self._refuse_if_succeeded()
+        self._refuse_if_another_run_is_held()
         self._thread.start()
         return claim
 
@@ -217,11 +245,11 @@ class Lease:
             if self._claim is not None and not self.lost:
                 self._write(_with(self._claim, expires=0.0))
 
-    def _watch_out(self, run: Run, announce: Callable[[str], None]) -> int:
-        """Return the number of the next launch, once it is sure that the one before has ended."""
+    def _watch_out(self, run: Run, announce: Callable[[str], None]) -> tuple[Claim | None, int]:
+        """Return the last claim and the number of the next launch, once it is sure that the one before has ended."""
         claim, number = claim_of(run), highest_number(run)
         if claim is None and number == 0:
-            return 1
+            return None, 1
         state = standing(claim, now=time.time(), pace=self._pace) if claim and claim.number == number else "unclear"
         if state == "unclear":  # also if somebody has a number and the tag not yet
             announce(
@@ -231,7 +259,7 @@ class Lease:
             claim, number, state = self._watch(claim, number)
         if state == "held":
             raise LeaseHeldError(self._held_by(claim))
-        return number + 1
+        return claim, number + 1
 
     def _watch(self, claim: Claim | None, number: int) -> tuple[Claim | None, int, Standing]:
         """Look whether a claim is renewed or succeeded, by our own clock only."""
@@ -254,21 +282,29 @@ class Lease:
         )
 
     def _write(self, claim: Claim) -> None:
+        began = _Instant()  # whoever waits for it to expire counts from then, however late the answer comes
         self._client.set_tag(self._run_id, layout.LEASE, json.dumps(asdict(claim)))
-        self._claim, self._renewed = claim, time.monotonic()
+        self._claim, self._renewed = claim, began
 
     def _refuse_if_succeeded(self) -> None:
         run = self._client.get_run(self._run_id)
         if self._claim is not None and highest_number(run) > self._claim.number:
             raise LeaseHeldError(self._held_by(claim_of(run)))
 
+    def _refuse_if_another_run_is_held(self) -> None:
+        for other in self._others():
+            claim, number = claim_of(other), highest_number(other)
+            if number and (claim is None or standing(claim, now=time.time(), pace=self._pace) != "free"):
+                self.release()
+                raise OtherRunHeldError(self._held_by(claim))
+
     def confirm(self) -> None:
-        """Make sure that the lease is ours still, where it was not renewed for so long that it may not be.
+        """Make sure that the lease is ours still, where it was not renewed for so long that it soon may not be.
 
         Raises:
             LeaseLostError: another launch has taken the study over.
         """
-        if not self.lost and time.monotonic() - self._renewed > self._pace.lease_seconds:
+        if not self.lost and self._is_late:
             self._renew()
         if self.lost:
             raise LeaseLostError(self.lost)
@@ -288,8 +324,14 @@ class Lease:
             if self._ended.is_set():
                 return
             if claim is not None and not self._is_succeeded(run, claim):
-                now = time.time()
+                now, was_late = time.time(), self._is_late
                 self._write(_with(claim, renewed=now, expires=now + self._pace.lease_seconds, beats=claim.beats + 1))
+                if was_late:  # somebody who had waited for it to expire may have come in between
+                    self._is_succeeded(self._client.get_run(self._run_id), claim)
+
+    @property
+    def _is_late(self) -> bool:
+        return self._renewed.age_seconds > self._pace.lease_seconds / 2
 
     def _is_succeeded(self, run: Run, claim: Claim) -> bool:
         if highest_number(run) > claim.number:
@@ -300,6 +342,11 @@ class Lease:
                 f"{self._pace.lease_seconds:.0f} s or more. Stopped here, so that no trial is recorded twice."
             )
         return bool(self.lost)
+
+
+def _is_alive(found: Claim | None, before: Claim | None) -> bool:
+    """Tell whether a holder who was taken to be gone has given a sign of life since, other than letting go."""
+    return found is not None and found != before and found.expires != 0
 
 
 def _with(claim: Claim, **changed: float) -> Claim:

@@ -35,8 +35,8 @@ def record_of(result: TrialResult) -> dict[str, Any]:
         "test": result.outcome.test,
         "start_ms": int(result.started_at * 1000),
         "end_ms": int(result.ended_at * 1000),
-        "tags": _tags(result),
-        "params": params,
+        "tags": {name: _writable(text) for name, text in _tags(result).items()},
+        "params": {name: _writable(text) for name, text in params.items()},
         "metrics": [[name, value, step] for name, value, step in _metrics(result) if math.isfinite(value)],
     }
 
@@ -50,6 +50,11 @@ def outcome_of_record(record: Mapping[str, Any]) -> Outcome:
         test=record.get("test"),  # the spool of an earlier version has none
         recorded={name: text for name, text in record["params"].items() if name not in layout.IDENTITY_PARAMS},
     )
+
+
+def _writable(text: str) -> str:
+    """Return a text without what stores refuse: halves of characters, as of files' names that are no UTF-8, and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 def _tags(result: TrialResult) -> dict[str, str]:

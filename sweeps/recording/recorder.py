@@ -23,7 +23,7 @@ from sweeps.places import Places, is_served
 from sweeps.protocol import Outcome, cells, planned_trials
 from sweeps.recording.delivery import Delivery
 from sweeps.recording.launches import Origin, facts_of, marked, origins_of, tagged
-from sweeps.recording.lease import PACE, Claim, Lease, LeaseLostError, Pace
+from sweeps.recording.lease import PACE, Claim, Lease, LeaseLostError, OtherRunHeldError, Pace
 from sweeps.recording.record import outcome_of_record, record_of
 from sweeps.recording.spool import Spool
 from sweeps.recording.store import (
@@ -44,6 +44,8 @@ from sweeps.views import StudyOutline, arm_colors, study_views
 
 #: A server answers several at a time; a database on this machine is written by one.
 _THREADS_TO_A_SERVER = 4
+#: A launch that was killed may have been delivering the first of what waits; MLflow may yet do what it was asked then.
+_MOST_UNDER_WAY = 2 * _THREADS_TO_A_SERVER
 #: How long a delivery under way may hold up the end of a launch.
 _STOP_SECONDS = 10.0
 
@@ -99,13 +101,18 @@ class Recorder:
         """
         try:
             opened = open_study_run(self._client, self._study, self._places, environment)
-            self._lease = Lease(self._client, opened.run_id, self._study.study, self._lost, self._pace)
-            claim = self._lease.take(self._announce)
+            lease = Lease(self._client, opened.run_id, self._study.study, self._lost, self._pace, opened.others)
             try:
+                claim = lease.take(self._announce)
+            except OtherRunHeldError:
+                opened.give_way()
+                raise
+            self._lease = lease
+            try:
+                opened.look_again()
                 self._begin(opened, claim)
             except BaseException:
-                with suppress(*TROUBLE):
-                    self._lease.release()
+                _within_limit(lease.release)
                 raise
         except TROUBLE as error:
             raise self._tracker_error(error) from error
@@ -123,6 +130,7 @@ class Recorder:
         colours = arm_colors(list(self._study.arms), self._study.control)
         self._trials = TrialRuns(self._client, opened.experiment_id, opened.run_id, colours, self._confirm)
         self._trials.remember(self._recorded)
+        self._trials.doubt(record["trial_key"] for record in waiting[:_MOST_UNDER_WAY])
         threads = _THREADS_TO_A_SERVER if is_served(self._places.tracking_uri) else 1
         self._delivery = Delivery(self._spool, self._deliver, self._explain, threads)
         self._opened = opened
@@ -251,9 +259,7 @@ class Recorder:
             return
         self._delivery.stop(_STOP_SECONDS)
         if not self._lease.lost:
-            farewell = threading.Thread(target=self._take_leave, args=(done,), daemon=True)
-            farewell.start()
-            farewell.join(_STOP_SECONDS)
+            _within_limit(lambda: self._take_leave(done))
 
     def _take_leave(self, done: bool) -> None:
         """Write what is left while the study is still ours: once the lease is released, another launch may begin."""
@@ -277,6 +283,18 @@ class Recorder:
 
     def _tracker_error(self, error: BaseException) -> TrackerError:
         return TrackerError(self._explain(error))
+
+
+def _within_limit(farewell: Callable[[], None]) -> None:
+    """Do something that MLflow may hold up; it is left to itself after `_STOP_SECONDS`."""
+
+    def quietly() -> None:
+        with suppress(*TROUBLE):
+            farewell()
+
+    thread = threading.Thread(target=quietly, daemon=True)
+    thread.start()
+    thread.join(_STOP_SECONDS)
 
 
 def views_of(study: Study) -> tuple[SharedView, ...]:

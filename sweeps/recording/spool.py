@@ -45,8 +45,8 @@ class Spool:
         self._reserve = folder / _RESERVE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob("*.tmp"):  # of a process killed while writing
-                leftover.unlink()
+            for left_over in folder.glob("*.tmp"):  # of a process killed while writing, or a machine that went down
+                _keep_if_whole(left_over)
             self._hold_back()
         except OSError as error:
             raise SpoolError(
@@ -59,7 +59,7 @@ class Spool:
     def _hold_back(self) -> None:
         if self._reserve.exists() and self._reserve.stat().st_size == RESERVE_BYTES:
             return
-        _write_synced(self._reserve, bytes(RESERVE_BYTES))
+        _write_synced(self._reserve, os.urandom(RESERVE_BYTES))  # not zeros: disks that compress keep no room for them
 
     def put(self, record: Mapping[str, Any]) -> Path:
         """Write a record and return its file; the key ``trial_key`` names it.
@@ -157,6 +157,16 @@ class Spool:
 def key_mark(path: Path) -> str:
     """Return the part of a record's file name that is the same for every record of one trial."""
     return path.stem.split("-")[1]
+
+
+def _keep_if_whole(left_over: Path) -> None:
+    """Keep a record that was written and synced, and not yet given its name when the machine went down."""
+    try:
+        json.loads(left_over.read_bytes())
+    except ValueError:
+        left_over.unlink()
+    else:
+        left_over.rename(left_over.with_suffix(".json"))
 
 
 def _write_synced(path: Path, content: bytes) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from analysis import layout
 from analysis.results.database import database_runs, engine_of
-from analysis.results.runs import every_run
+from analysis.results.runs import every_run, study_run_order
 from analysis.trial_table import RunFacts
 from sweeps.errors import InputError, suggest
 from sweeps.extending import Change, changes, extends, refusal
@@ -131,9 +131,16 @@ def _is_study(experiment: Experiment) -> bool:
 
 
 def study_run(client: MlflowClient, experiment_id: str) -> Run | None:
-    """Return the study run of an experiment, or None."""
-    runs = client.search_runs([experiment_id], f"tags.`{layout.ROLE}` = '{layout.ROLE_STUDY}'", max_results=1)
-    return runs[0] if runs else None
+    """Return the study run of an experiment, or None; of several the one that counts, see `study_run_order`."""
+    runs = study_runs(client, experiment_id)
+    return min(
+        runs, key=lambda run: study_run_order(run.data.params, run.info.start_time, run.info.run_id), default=None
+    )
+
+
+def study_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """Return all study runs of an experiment; more than one if launches came at the same moment."""
+    return list(client.search_runs([experiment_id], f"tags.`{layout.ROLE}` = '{layout.ROLE_STUDY}'"))
 
 
 def trial_runs(client: MlflowClient, experiment_id: str) -> list[RunFacts]:
@@ -157,8 +164,11 @@ def _runs_by_digit(client: MlflowClient, experiment_id: str) -> list[RunFacts]:
     def those_with(digit: str) -> list[RunFacts]:
         return every_run(client, experiment_id, f"attributes.run_id LIKE '{digit}%'")
 
-    with ThreadPoolExecutor(_READS_AT_A_TIME) as pool:
+    pool = ThreadPoolExecutor(_READS_AT_A_TIME)
+    try:
         return [run for part in pool.map(those_with, "0123456789abcdef") for run in part]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # who stops it does not wait for a server that hangs
 
 
 def runs_of_trial(client: MlflowClient, experiment_id: str, key: str) -> list[Run]:

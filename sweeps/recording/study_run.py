@@ -31,6 +31,7 @@ from sweeps.recording.store import (
     recorded_rules,
     rules_version,
     study_run,
+    study_runs,
 )
 from sweeps.recording.trouble import TROUBLE
 from sweeps.spec import Study
@@ -86,6 +87,7 @@ class StudyRun:
         experiment: its experiment, as it was found.
         run: its study run, as it was found.
         environment: versions and machine of this launch.
+        made: whether this launch has made the study run.
     """
 
     client: MlflowClient
@@ -93,6 +95,21 @@ class StudyRun:
     experiment: Experiment
     run: Run
     environment: Mapping[str, str] = field(default_factory=dict)
+    made: bool = False
+
+    def others(self) -> list[Run]:
+        """Return the other study runs of the study: made by launches that came at the same moment."""
+        return [run for run in study_runs(self.client, self.experiment_id) if run.info.run_id != self.run_id]
+
+    def look_again(self) -> None:
+        """Read anew what is on record, which another launch may have changed until the study was ours."""
+        self.experiment = self.client.get_experiment(self.experiment_id)
+        self.run = self.client.get_run(self.run_id)
+
+    def give_way(self) -> None:
+        """Delete the study run where this launch has made it: another one has its own."""
+        if self.made:
+            self.client.delete_run(self.run_id)
 
     @property
     def experiment_id(self) -> str:
@@ -216,9 +233,16 @@ def open_study_run(client: MlflowClient, study: Study, places: Places, environme
     run = study_run(client, experiment.experiment_id)
     if run is None and not made:
         run = _await(lambda: study_run(client, experiment.experiment_id))
+    own = None
     if run is None:
-        run = _make_run(client, study, experiment.experiment_id, environment)
-    return StudyRun(client=client, study=study, experiment=experiment, run=run, environment=environment)
+        own = _make_run(client, study, experiment.experiment_id, environment)
+        run = study_run(client, experiment.experiment_id) or own  # that of another launch, if it was the first
+    found = StudyRun(client=client, study=study, experiment=experiment, run=run, environment=environment)
+    if own and own.info.run_id == found.run_id:
+        found.made = True
+    elif own:
+        client.delete_run(own.info.run_id)
+    return found
 
 
 def _await(look: Callable[[], Run | None]) -> Run | None:

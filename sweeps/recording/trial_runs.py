@@ -81,6 +81,11 @@ class TrialRuns:
         for run in runs:
             self._note(run.tags.get(layout.TRIAL_KEY, ""), _Known(run.run_id, run.status, run.start_time))
 
+    def doubt(self, keys: Iterable[str]) -> None:
+        """Look these up before they are written, and at the end: a killed launch may have been writing them."""
+        with self._lock:
+            self._doubtful.update(keys)
+
     def _note(self, key: str, known: _Known) -> None:
         """Take note of a run; where a trial has another that was begun, one of them is too much."""
         with self._lock:

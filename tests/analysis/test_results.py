@@ -3,14 +3,17 @@ import time
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
 from requests import Session
 from sqlalchemy import column, table
 
 from analysis import layout
 from analysis.report import build_report, report_json
-from analysis.results import StudyNotFoundError, StudyReadError, read_study
+from analysis.results import StudyNotFoundError, StudyReadError, database, read_study
 from analysis.results.curves import read_evaluations
 from analysis.results.points import Chunk, points_of
+from analysis.results.runs import every_run
 from sweeps.server import serve
 from tests.analysis.synthetic_study import ARMS, changed, store, study_json, synthetic_record
 from tests.analysis.test_report import timeless
@@ -97,6 +100,52 @@ def test_mlflows_client_gives_the_same_tables_as_its_database(tracking_uri, read
     monkeypatch.setattr("analysis.results.reading.engine_of", lambda _: None)
     monkeypatch.setattr("analysis.results.runs.RUNS_PER_PAGE", 7)
     same_as(read, read_study(tracking_uri, "quickstart", curves=layout.CURVES))
+
+
+@pytest.fixture
+def busy(tmp_path):
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    return client, client.create_experiment("busy", artifact_location=tmp_path.as_uri())
+
+
+def test_a_run_that_is_recorded_while_the_database_is_read_is_not_found_finished_without_its_results(busy, monkeypatch):
+    client, experiment_id = busy
+    run_id = client.create_run(experiment_id, tags={layout.ROLE: layout.ROLE_TRIAL}).info.run_id
+    rows, read = database._rows, []
+
+    def rows_and_then_a_delivery(engine, query):
+        found = list(rows(engine, query))
+        if not read:
+            client.log_batch(run_id, [Metric(layout.FINAL_TEST, 0.9, 0, 0)], [Param("arm", "a")])
+            client.set_terminated(run_id)
+        read.append(query)
+        return found
+
+    monkeypatch.setattr(database, "_rows", rows_and_then_a_delivery)
+    [run] = database.database_runs(database.engine_of(client), experiment_id)
+    assert run.status == "RUNNING"
+    monkeypatch.undo()
+    [run] = database.database_runs(database.engine_of(client), experiment_id)
+    assert (run.status, run.params, run.metrics) == ("FINISHED", {"arm": "a"}, {layout.FINAL_TEST: 0.9})
+
+
+@pytest.mark.parametrize("start_time", [1, 2**41])
+def test_a_run_that_is_recorded_between_two_pages_makes_no_other_come_twice(busy, monkeypatch, start_time):
+    client, experiment_id = busy
+    there = [client.create_run(experiment_id, start_time=10 * i).info.run_id for i in range(1, 6)]
+    search, pages = client.search_runs, []
+
+    def search_and_then_a_delivery(*args, **settings):
+        pages.append(search(*args, **settings))
+        if len(pages) == 1:
+            client.create_run(experiment_id, start_time=start_time)
+        return pages[-1]
+
+    monkeypatch.setattr("analysis.results.runs.RUNS_PER_PAGE", 2)
+    monkeypatch.setattr(client, "search_runs", search_and_then_a_delivery)
+    found = [run.run_id for run in every_run(client, experiment_id)]
+    assert len(found) == len(set(found))
+    assert set(there) <= set(found)
 
 
 def test_answers_that_are_cut_short_are_asked_for_again_in_parts(tracking_uri, read, monkeypatch):

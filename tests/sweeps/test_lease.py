@@ -85,6 +85,21 @@ def test_a_process_that_got_the_number_of_a_dead_one_is_not_taken_for_it() -> No
     assert standing(claim(process=name), now=NOW, pace=Pace()) == "held"
 
 
+def test_a_process_that_the_system_does_not_show_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's, where /proc shows one's own processes only."""
+    name = process_name(os.getpid())
+    boot, namespace, _, _ = name.split("/")
+    monkeypatch.setattr(os, "kill", refused)
+    monkeypatch.setattr(
+        "sweeps.recording.lease.process_name", lambda pid: name if pid == os.getpid() else f"host/-/{pid}/-"
+    )
+    assert standing(claim(process=f"{boot}/{namespace}/1/1"), now=NOW, pace=Pace()) == "held"
+
+
+def refused(*_: object) -> None:
+    raise PermissionError
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[MlflowClient, str]:
     home = tmp_path_factory.mktemp("home")
@@ -225,6 +240,64 @@ def test_nothing_is_delivered_under_a_lease_that_may_have_been_succeeded_before_
 ) -> None:
     mine = take(pace=Pace(renew_seconds=60, lease_seconds=0.1))  # as after a pause of the whole machine
     store[0].log_param(run_id, f"{layout.LAUNCH_PREFIX}2", "another launch")
+    time.sleep(0.2)
+    with pytest.raises(LeaseLostError):
+        mine.confirm()
+
+
+def test_nor_after_the_machine_has_slept_while_its_clock_stood_still(
+    take: Take, store: tuple[MlflowClient, str], run_id: str
+) -> None:
+    mine = take(pace=Pace(renew_seconds=60))
+    mine._renewed = replace(mine._renewed, wall=mine._renewed.wall - 300)
+    store[0].log_param(run_id, f"{layout.LAUNCH_PREFIX}2", "another launch")
+    with pytest.raises(LeaseLostError):
+        mine.confirm()
+
+
+def test_a_lease_holds_from_when_it_was_asked_for_and_not_from_the_answer(
+    take: Take, store: tuple[MlflowClient, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_tag = store[0].set_tag
+
+    def slow(*args: str) -> None:
+        set_tag(*args)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(store[0], "set_tag", slow)
+    assert take(pace=Pace(renew_seconds=60))._renewed.age_seconds >= 0.3
+
+
+def test_a_holder_that_gives_a_sign_of_life_right_after_it_was_watched_has_time_to_stop(
+    take: Take, store: tuple[MlflowClient, str], run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = take()
+    first._ended.set()
+    gone = pretend_elsewhere(store, run_id, expires=time.time() - 1)
+    log_param = store[0].log_param
+
+    def alive_after_all(*args: str) -> None:
+        store[0].set_tag(run_id, layout.LEASE, json.dumps(replace(gone, beats=7).__dict__))
+        log_param(*args)
+
+    monkeypatch.setattr(store[0], "log_param", alive_after_all)
+    started, announced = time.monotonic(), list[str]()
+    take(announced)
+    assert time.monotonic() - started > 2 * PACE.watch_seconds
+    assert announced[1:] == ["It has not ended. Waiting for 0 s until it has stopped ..."]
+
+
+def test_a_holder_that_renews_late_looks_whether_it_was_succeeded_meanwhile(
+    take: Take, store: tuple[MlflowClient, str], run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = take(pace=Pace(renew_seconds=60, lease_seconds=0.1))
+    set_tag = store[0].set_tag
+
+    def succeeded_meanwhile(*args: str) -> None:
+        store[0].log_param(run_id, f"{layout.LAUNCH_PREFIX}2", "another launch")
+        set_tag(*args)
+
+    monkeypatch.setattr(store[0], "set_tag", succeeded_meanwhile)
     time.sleep(0.2)
     with pytest.raises(LeaseLostError):
         mine.confirm()

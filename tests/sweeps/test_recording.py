@@ -127,6 +127,42 @@ def test_a_failed_trial_is_shown_and_its_second_attempt_counts(
     assert known(recorded_outcomes(connect(places), study.study)) == known([results[0].outcome])
 
 
+def test_an_error_that_no_store_can_hold_as_it_is_is_recorded_all_the_same(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    """Names of files that are no UTF-8 reach Python as halves of characters."""
+    writer = recorder(study, places)
+    writer.put(failed_result(job_for(study, results[0].trial), "ValueError: bad folder caf\udce9\0"))
+    assert writer.flush(20)
+    writer.close(done=True)
+    [run] = runs(study, places)
+    note = connect(places).get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert "bad folder caf?\ufffd" in note
+
+
+def test_a_run_whose_creation_the_killed_launch_before_had_asked_for_is_found_or_deleted(
+    study: Study, places: Places, results: list[TrialResult]
+) -> None:
+    first = recorder(study, places)
+    first._delivery.stop(5)  # type: ignore[union-attr]
+    first.put(results[0])
+    first.close(done=False)
+    later = Recorder(study, places)
+    create, late = later._client.create_run, []
+
+    def twice(*args: Any, **settings: Any) -> Any:
+        if "run_name" in settings:
+            late.append(create(*args, **settings))  # what the first had asked for, done only now
+        return create(*args, **settings)
+
+    later._client.create_run = twice
+    later.open({})
+    assert later.flush(20)
+    later.close(done=True)
+    assert len(late) == 1
+    assert Counter(run.status for run in runs(study, places)) == {"FINISHED": 1}
+
+
 def test_results_wait_on_disk_while_mlflow_is_away_and_are_delivered_later(
     study: Study, places: Places, results: list[TrialResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:

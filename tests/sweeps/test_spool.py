@@ -33,6 +33,14 @@ def test_a_half_written_record_is_not_read(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.tmp"))
 
 
+def test_a_record_that_was_written_and_not_yet_named_when_the_machine_went_down_is_kept(tmp_path: Path) -> None:
+    path = Spool(tmp_path).put({"trial_key": "whole"})
+    path.rename(path.with_suffix(".tmp"))
+    later = Spool(tmp_path)
+    assert [record["trial_key"] for record in later.pending()] == ["whole"]
+    assert later.put({"trial_key": "next"}).name > path.name
+
+
 def test_a_value_that_json_cannot_hold_is_refused_before_it_is_written(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     with pytest.raises(ValueError, match="Out of range float"):
