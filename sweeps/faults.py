@@ -120,16 +120,6 @@ def halt_message(failures: Mapping[str, int], stop_after: int) -> str:
     return ""
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception in a training means that memory, of the machine or of a GPU, ran out."""
-    text = str(error)
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text))
-    )
-
-
 @dataclass
 class Silence:
     """How long each trial that runs has given no sign of life.

@@ -10,10 +10,10 @@ import torch
 from analysis.enough_seeds import too_few_seeds
 from models.data import DataError
 from models.importing import first_line
+from models.memory import is_out_of_memory
 from models.training import Progress, Training, train_with_pauses
 from models.workload import Budget, Workload
 from sweeps.errors import FairsweepError
-from sweeps.faults import is_out_of_memory
 from sweeps.protocol import Cell, Planned, Protocol, cells, planned_trials
 from sweeps.spec import Study
 from sweeps.trial import job_for, memory_advice

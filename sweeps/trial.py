@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from models.data.prepared import data_digest
+from models.memory import is_out_of_memory
 from models.training import (
     Checkpoint,
     CheckpointError,
@@ -28,7 +29,6 @@ from models.training import (
     training_identity,
 )
 from models.workload import Workload
-from sweeps.faults import is_out_of_memory
 from sweeps.protocol import Outcome, OutcomeKind, Trial
 from sweeps.spec import Study
 

@@ -23,6 +23,7 @@ from models.data.imagenet import imagenet
 from models.data.mnist1d import mnist1d
 from models.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist
 from models.importing import explains_itself, is_function_name, load_function, source_of
+from models.memory import is_out_of_memory
 from schedules.checks import complaint, unknown_option
 
 __all__ = [
@@ -197,6 +198,8 @@ def _called(name: str, what: str, function: Callable[[], Any]) -> Any:
     except DataError:
         raise
     except Exception as error:  # whatever goes wrong in a function of the user's
+        if is_out_of_memory(error):
+            raise
         raise DataError(complaint("dataset", f"one whose {what} works", name, _raised(error))) from error
 
 

@@ -54,6 +54,10 @@ class TrainingInputs:
             x = cut_out(x, self._augmentation.cutout, self._generator)
         return Examples(x, y)
 
+    def start(self) -> None:
+        """Start the processes that decode, if there are any; else the first batch does, which then takes seconds."""
+        self._batches.start()
+
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs to go on with the next batch."""
         return {"order": self._batches.state(), "augmentation": self._generator.get_state()}
@@ -97,6 +101,9 @@ class _StoredBatches:
     def __next__(self) -> Examples:
         batch = next(self._order)
         return Examples(self._stored(batch), self._y.index_select(0, batch))
+
+    def start(self) -> None:
+        pass
 
     def state(self) -> dict[str, Any]:
         return self._order.state()

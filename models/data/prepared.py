@@ -17,6 +17,7 @@ from models.data.split import Indices, balanced_subset, stratified_split
 from models.workload import Workload
 
 _FIELDS = {"dataset", "dataset_settings", "train_samples", "split_seed", "validation_frac"}  # they decide the data
+_LARGE = 2**26  # bytes of which no second copy is made
 _PROCESS_KEEPS = 4  # workloads of one study seldom differ in more data sets, and each may take hundreds of megabytes
 
 
@@ -163,7 +164,8 @@ def _prepare_test(request: _Request, device: torch.device) -> Part:
 def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.device, *, standardised: bool) -> Part:
     """Put a part where it is used: mapped files stay where they are if that is the CPU, all else is copied.
 
-    Copies of numbers that are no bytes can be standardised at once: batches of small data take microseconds.
+    Copies of numbers that are no bytes can be standardised at once: batches of small data take microseconds. Of large
+    data there would be two copies while that is done.
     """
     content = loaded.content
     source: Tensor | ImageFiles
@@ -171,7 +173,7 @@ def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.de
     is_standardised = False
     if isinstance(content, ImageFiles):
         source, left = content, rows
-    elif device.type == "cpu" and (loaded.is_shared or content.x.dtype == torch.uint8):
+    elif device.type == "cpu" and (loaded.is_shared or content.x.dtype == torch.uint8 or content.x.nbytes > _LARGE):
         source, left = content.x, rows
     else:
         is_standardised = standardised and content.x.dtype != torch.uint8

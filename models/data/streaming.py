@@ -101,11 +101,15 @@ class StreamedBatches:
         self._decoded: Iterator[Tensor] | None = None
 
     def __next__(self) -> Examples:
-        if self._decoded is None:
-            self._decoded = _decoded(self._part, self._wanted())
-        x = next(self._decoded)
+        x = next(self.start())
         positions, self._state = self._ahead.popleft()
         return Examples(_sent(x, self._part), self._part.y.index_select(0, positions))
+
+    def start(self) -> Iterator[Tensor]:
+        """Start the processes that decode, if they do not run."""
+        if self._decoded is None:
+            self._decoded = _decoded(self._part, self._wanted())
+        return self._decoded
 
     def _wanted(self) -> Iterator[list[_Wanted]]:
         while True:
@@ -157,6 +161,7 @@ def _paths(part: Part, positions: Tensor) -> list[str]:
 
 
 def _decoded(part: Part, batches: Iterator[list[_Wanted]]) -> Iterator[Tensor]:
+    """Start processes that decode what is wanted, ahead of when it is asked for."""
     assert isinstance(part.source, ImageFiles)  # noqa: S101
     loader = DataLoader(
         _Images(part.source),
@@ -166,8 +171,18 @@ def _decoded(part: Part, batches: Iterator[list[_Wanted]]) -> Iterator[Tensor]:
         pin_memory=part.device.type == "cuda",
         generator=torch.Generator(),  # else the loader draws from the global one
     )
-    # A worker's exception would come as the text of its traceback.
-    for batch in loader:
-        if isinstance(batch, str):
-            raise DataError(batch)
-        yield batch
+    return _checked(iter(loader))
+
+
+def _checked(batches: Iterator[Tensor | str]) -> Iterator[Tensor]:
+    try:
+        for batch in batches:
+            if isinstance(batch, str):  # a worker's exception would come as the text of its traceback
+                raise DataError(batch)
+            yield batch
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise MemoryError(
+            f"a process that decodes images was ended, as happens when memory or /dev/shm is full ({error})"
+        ) from error

@@ -12,6 +12,7 @@ import torch
 
 from models.data.examples import DataError, Dataset, Examples
 from models.data.files import listing_digest
+from models.memory import is_out_of_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,8 @@ def _load(kind: _Kind, root: Path | None, *, train: bool) -> Examples:
     try:
         read = _reader(kind)(root, train=train, download=False)
     except (RuntimeError, ValueError, EOFError, OSError) as error:  # an empty file is no RuntimeError
+        if is_out_of_memory(error):
+            raise
         state = (
             "are damaged or cannot be read"
             if (root / kind.folder).is_dir()

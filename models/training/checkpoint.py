@@ -12,8 +12,10 @@ import json
 import os
 import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def on_cpu(value: Any) -> Any:
 
 
 def training_identity(training: Training, device: torch.device | str) -> dict[str, str]:
-    """Return what must be equal for a checkpoint to be of use: training, data, code, torch, device.
+    """Return what must be equal for a checkpoint to be of use: training, data, code, libraries, device.
 
     Where the data lies is left out, since it differs between machines.
     """
@@ -89,9 +91,19 @@ def training_identity(training: Training, device: torch.device | str) -> dict[st
         "training": hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest(),
         "data": data_digest(training.workload, device, with_test=False),
         "code": " ".join([_code_digest(), *_digests_of_users_code(training)]),
-        "torch": torch.__version__,
+        "libraries": _libraries(),
         "device": where,
     }
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> str:
+    """Return the versions of the libraries that networks are made of."""
+    versions = [f"torch {torch.__version__}"]
+    for name in sorted(LIBRARIES):
+        with suppress(PackageNotFoundError):
+            versions.append(f"{name} {version(name)}")
+    return ", ".join(versions)
 
 
 @lru_cache(maxsize=1)

@@ -110,12 +110,23 @@ def evaluation_updates(total_updates: int, evaluations: int) -> list[int]:
 class Pause:
     """A moment between two updates: the training waits, and its state can be taken.
 
-    A training has one of these and yields it again and again; it tells of the present moment.
+    A training has one of these and yields it again and again; it tells of the present moment. After one that failed, as
+    it does for want of memory, it holds nothing: whoever still has it does not keep the network alive.
     """
 
     def __init__(self, learner: Learner, account: Account) -> None:
-        self._learner = learner
+        self._holds: Learner | None = learner
         self._account = account
+
+    @property
+    def _learner(self) -> Learner:
+        if self._holds is None:
+            raise RuntimeError("the training must not have failed for its state to be taken.")
+        return self._holds
+
+    def let_go(self) -> None:
+        """Hold no state any more."""
+        self._holds = None
 
     @property
     def update(self) -> int:
@@ -159,10 +170,11 @@ def _progress(
     learner, account = _learner(training, resolved, evaluator), Account(device_type=device.type)
     watched = _to_stay_finite(learner.network)
     try:
-        if training.workload.compile:
-            _compile(learner, evaluator)
+        if training.workload.compile or device.type == "cuda":
+            _warm_up(learner, evaluator)
         if start:
             _restore(learner, account, start)
+        learner.inputs.start()
         yield from _to_the_end(learner, account, evaluator, watched)
     finally:
         learner.inputs.close()
@@ -172,6 +184,16 @@ def _to_the_end(
     learner: Learner, account: Account, evaluator: Evaluator, watched: frozenset[str]
 ) -> Generator[Progress | Pause, None, None]:
     pause = Pause(learner, account)
+    try:
+        yield from _from_goal_to_goal(learner, account, evaluator, watched, pause)
+    except Exception:
+        pause.let_go()
+        raise
+
+
+def _from_goal_to_goal(
+    learner: Learner, account: Account, evaluator: Evaluator, watched: frozenset[str], pause: Pause
+) -> Generator[Progress | Pause, None, None]:
     goals = evaluation_updates(learner.resolved.schedule.total_steps, evaluator.training.evaluations)
     for goal in goals[len(account.curve) :]:
         yield from _updates_until(goal, learner, account, pause)
@@ -279,12 +301,17 @@ def _learner(training: Training, resolved: Resolved, evaluator: Evaluator) -> Le
     )
 
 
-def _compile(learner: Learner, evaluator: Evaluator) -> None:
-    """Apply a copy of the network to a batch, so that the time of compiling is in no update of the training."""
+def _warm_up(learner: Learner, evaluator: Evaluator) -> None:
+    """Apply a copy of the network to a batch, so that what a process does once is in no update of the training.
+
+    Such as to compile the network, to load kernels onto a GPU, and to find out which are the fastest.
+    """
     with closing(other_inputs(evaluator)) as inputs:
         x = torch.split(next(inputs).x, learner.rows_at_once)[0]
     with learner.state.at(0):
         torch.autograd.backward(learner.forward(copy.deepcopy(learner.network).train(), x).sum())
+    if x.device.type == "cuda":
+        torch.cuda.synchronize(x.device)
 
 
 def _restore(learner: Learner, account: Account, start: Checkpoint) -> None:

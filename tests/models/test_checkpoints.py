@@ -190,7 +190,7 @@ def test_a_cut_file_is_found(saved: tuple[Path, dict[str, str]], kept: float) ->
         load_checkpoint(path, identity)
 
 
-@pytest.mark.parametrize("part", ["training", "code", "torch", "device"])
+@pytest.mark.parametrize("part", ["training", "code", "libraries", "device"])
 def test_a_checkpoint_of_something_else_is_refused_by_name(saved: tuple[Path, dict[str, str]], part: str) -> None:
     path, identity = saved
     with pytest.raises(CheckpointError, match=f"it is of another {part}"):

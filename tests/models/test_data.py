@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data import Examples, ImageFiles, find_dataset, load_test, load_train
+from models.data import Examples, ImageFiles, find_dataset, load_test, load_train, prepared
 from models.data.inputs import evaluation_batches
 from models.data.prepared import prepare, prepare_test
 from models.data.split import balanced_subset, held_out_count, stratified_split
@@ -169,6 +169,21 @@ def test_parts_have_the_sizes_that_the_workload_promises() -> None:
 def test_a_process_loads_a_workloads_data_once() -> None:
     assert prepare(digits(batch_size=50), CPU) is prepare(digits(batch_size=20), CPU)
     assert prepare(digits(split_seed=1), CPU) is not prepare(digits(), CPU)
+
+
+def test_large_numbers_are_standardised_batch_by_batch_so_that_there_is_one_copy_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = prepare(digits(split_seed=3), CPU)
+    monkeypatch.setattr(prepared, "_LARGE", 1000)
+    prepared._prepare.cache_clear()
+    large = prepare(digits(split_seed=3), CPU)
+    assert large.train.source is large.validation.source
+    for one, other in ((small.train, large.train), (small.validation, large.validation)):
+        (at_once,), (later,) = evaluation_batches(one, 2000), evaluation_batches(other, 2000)
+        assert torch.equal(at_once.x, later.x)
+        assert torch.equal(at_once.y, later.y)
+    prepared._prepare.cache_clear()
 
 
 @pytest.mark.parametrize("changes", [{"split_seed": 1}, {"train_samples": 500}, {"validation_frac": 0.5}])

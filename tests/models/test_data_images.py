@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,31 @@ def test_a_damaged_image_among_streamed_ones_is_one_line_and_not_a_workers_trace
     (line,) = str(caught.value).splitlines()
     assert line.startswith(str(tmp_path))
     assert line.endswith("(cannot identify image file). Replace or remove it. 3 more of this batch cannot be used.")
+
+
+def test_a_killed_process_that_decodes_is_taken_for_want_of_memory_which_is_tried_again(tmp_path: Path) -> None:
+    two_classes(tmp_path, (8, 8))
+    part = prepare(folder_workload(tmp_path, stream=True, image_size=8), CPU).train
+    batches = TrainingInputs(part, Batches(len(part), 4, 7, CPU), Augmentation(), seed=1)
+    batches.start()
+    for process in active_children():
+        process.kill()
+        process.join()
+    with pytest.raises(MemoryError, match="a process that decodes images was ended, as happens when memory or /dev"):
+        [next(batches) for _ in range(20)]
+    batches.close()
+
+
+def test_processes_that_decode_are_started_before_the_first_batch_is_asked_for(tmp_path: Path) -> None:
+    two_classes(tmp_path, (8, 8))
+    part = prepare(folder_workload(tmp_path, stream=True, image_size=8), CPU).train
+    started, other = (TrainingInputs(part, Batches(len(part), 4, 7, CPU), Augmentation(), seed=1) for _ in range(2))
+    started.start()
+    assert active_children()
+    assert all(torch.equal(next(started).x, next(other).x) for _ in range(3))
+    started.close()
+    other.close()
+    assert not active_children()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["mapped", "streamed"])

@@ -23,6 +23,9 @@ X, Y = torch.arange(120.0).view(20, 6), torch.arange(20) % 2
 def boom():
     raise RuntimeError("boom\\nsecond line")
 
+def no_room():
+    raise MemoryError
+
 def missing():
     return open("/nowhere/x.bin")
 
@@ -39,6 +42,7 @@ LOADERS = {
     "column_classes": lambda: Examples(X, Y[:, None]),
     "complex": lambda: Examples(X + 0j, Y),
     "boom": boom,
+    "no_room": no_room,
     "gradients": lambda: Examples(X.clone().requires_grad_(), Y),
     "missing": missing,
     "nan": lambda: Examples(nan(X), Y),
@@ -121,6 +125,12 @@ def test_what_a_loader_gets_wrong_is_one_line(load: str, message: str, version: 
     with pytest.raises(DataError) as caught:
         prepare(own(load=load, version=version, statistics="one"), CPU)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("version", ["", "good"], ids=["loaded", "kept"])
+def test_want_of_memory_in_a_loader_is_no_fault_of_the_data_set(version: str) -> None:
+    with pytest.raises(MemoryError):
+        prepare(own(load="no_room", version=version, statistics="one"), CPU)
 
 
 def test_data_sets_of_two_folders_are_not_taken_for_one_another_where_the_version_says_the_same(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.faults import Silence, fault_of, halt_message, is_out_of_memory, runs_again, signature
+from sweeps.faults import Silence, fault_of, halt_message, runs_again, signature
 
 
 class RayLikeError(Exception):
@@ -149,24 +149,6 @@ def test_the_message_names_the_failure_and_the_setting() -> None:
     assert "5 equal failures: KeyError in a.py, line 3" in message
     assert "stop_after" in message
     assert "3 equal failures: The trial's node was lost. No more" in halt_message({"The trial's node was lost.": 3}, 3)
-
-
-class OutOfMemoryError(RuntimeError):
-    """As torch calls its own."""
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (MemoryError(), True),
-        (OutOfMemoryError("CUDA"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"), True),
-        (RuntimeError("size mismatch"), False),
-        (ValueError("out of memory"), False),
-    ],
-)
-def test_memory_that_ran_out_is_recognised(error: Exception, expected: bool) -> None:
-    assert is_out_of_memory(error) is expected
 
 
 def looks(silence: Silence, times: list[float], running: list[str]) -> list[str]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import torch
 
 from analysis import layout
 from models.training import Progress
+from models.training.update import Learner, update
 from sweeps.protocol import Protocol, Trial
 from sweeps.recording.record import record_of
 from sweeps.trial import Job, TrialResult, failed_result, job_for, run_job, run_to_end
@@ -63,6 +66,27 @@ def test_memory_that_runs_out_on_a_gpu_is_named_with_the_batch_and_the_next_tria
     assert "Out of memory on cpu with batch_size 100 and micro_batch 25: set a smaller micro_batch" in result.error
     assert "OutOfMemoryError" in result.error
     assert run_to_end(job_for(tiny_study(), first_trial())).kind == "finished"
+
+
+def test_a_training_that_failed_is_let_go_of_before_its_memory_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where whoever reads the steps still has the last one."""
+    there: list[weakref.ref[torch.nn.Module]] = []
+    alive: list[bool] = []
+
+    def update_once(learner: Learner, number: int) -> tuple[torch.Tensor, bool]:
+        if there:
+            raise RuntimeError("boom")
+        there.append(weakref.ref(learner.network))
+        return update(learner, number)
+
+    def clear_up(error: str) -> None:
+        gc.collect()
+        alive.append(there[0]() is not None)
+
+    monkeypatch.setattr("models.training.loop.update", update_once)
+    monkeypatch.setattr("sweeps.trial._clear_up", clear_up)
+    assert run_to_end(job_for(tiny_study(), first_trial())).error.rstrip().endswith("RuntimeError: boom")
+    assert alive == [False]
 
 
 def test_overflows_and_the_time_of_evaluations_are_recorded() -> None:
