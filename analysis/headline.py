@@ -86,6 +86,8 @@ def _example(design: Design, group: str, rows: list[ComparisonRow], *, alone: bo
     row = max(rows, key=lambda candidate: abs(candidate.difference or 0.0))
     difference, low, high = (wording.points(value) for value in (row.difference, row.ci_low, row.ci_high))
     points = joined(f"{difference} points", where(design, row))
+    if row.ci_low is None or row.ci_high is None:
+        return f" ({points})"
     # Else an interval that excludes 0 would seem to contradict the verdict.
     unadjusted = "unadjusted " if group == "undecided" and design.confirm_until == "planned" else ""
     return f" ({points}, {unadjusted}{wording.confidence(design.alpha)} interval {low} to {high})"

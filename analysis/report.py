@@ -79,7 +79,7 @@ def build_report(record: StudyRecord) -> Report:
     checks = run_checks(record, samples, null_pairs)
     design = describe_design(rules, record.recorded)
     comparisons = comparison_rows(rules, samples, checks)
-    gaps = published_gap_rows(rules, samples)
+    gaps = published_gap_rows(rules, samples, checks)
     speed_ups, skeptic = speed_up_rows(rules, samples, checks), skeptic_rows(record, samples, checks)
     sentences = (*headline_sentences(design, comparisons, gaps), *speed_up_sentence(design, speed_ups, skeptic))
     if ruin := all_diverged(record):

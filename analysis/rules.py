@@ -58,8 +58,8 @@ class Arm(_Frozen):
 class Halving(_Frozen):
     """Say over how many rungs draws compete, and by which factor each is longer and has fewer of them."""
 
-    factor: int
-    rungs: int
+    factor: int = Field(ge=2)
+    rungs: int = Field(ge=1, le=64)
 
 
 class Tuning(_Frozen):

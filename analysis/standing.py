@@ -18,7 +18,8 @@ def superseded_keys(draws: pd.DataFrame, confirmed: pd.DataFrame, rules: Rules) 
 
     These are confirm runs of a former winner, once a draw that was added later has outdone it, and trainings of draws
     that were pushed off a rung of successive halving. Where a table does not say whose winner a run confirms, or on
-    which rung a draw is, everything counts.
+    which rung a draw is, everything counts. Of draws that are equally good the one that was confirmed is the winner,
+    of several the first.
 
     Args:
         draws: tuning trials that did not fail, each once, with the columns of ``TRIAL_COLUMNS``.
@@ -31,7 +32,10 @@ def superseded_keys(draws: pd.DataFrame, confirmed: pd.DataFrame, rules: Rules) 
         return pushed_off
     candidates = draws[draws["rung"].isna() & ~draws["diverged"] & draws["validation"].notna()]
     candidates = candidates[~candidates["trial_key"].isin(pushed_off)]
-    best = candidates.sort_values(["validation", "draw"], ascending=[False, True]).drop_duplicates(_SEARCH)
+    best = candidates[candidates["validation"] == candidates.groupby(_SEARCH)["validation"].transform("max")]
+    best = best.merge(of_winners[[*_SEARCH, "winner"]].drop_duplicates(), how="left", indicator="confirmed",
+                      left_on=[*_SEARCH, "draw"], right_on=[*_SEARCH, "winner"])  # fmt: skip
+    best = best.sort_values(["confirmed", "draw"], ascending=[False, True]).drop_duplicates(_SEARCH)
     holders = best[[*_SEARCH, "draw"]].rename(columns={"draw": "holder"})
     known = of_winners[[*_SEARCH, "trial_key", "winner"]].merge(holders, on=_SEARCH)
     return pushed_off | frozenset(known.loc[known["winner"] != known["holder"], "trial_key"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from tests.patience import PATIENCE_SECONDS
 from tests.sweeps.studies import tiny_data
 
 
@@ -45,7 +46,7 @@ def start(home: Path, *arguments: str, tracking_uri: str = "") -> subprocess.Pop
 
 def fairsweep(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     process = start(home, *arguments)
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from sweeps.cluster.probing import ask_dashboard
 from tests.commands import environment
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parent.parent
-_START_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def ray_head() -> Iterator[Head]:
             preexec_fn=_ignore_ctrl_c,  # noqa: PLW1509 (no threads of ours are running)
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while ask_dashboard(head.url) != "refused":
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline, "the head did not start in time"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from analysis import wording
-from analysis.checks.outcome import Condition, at_place, outcome
+from analysis.checks.outcome import Condition, at_place, not_recorded, outcome
 from analysis.record import StudyRecord
 from analysis.rules import Place
 from analysis.samples import Sample
@@ -38,8 +38,11 @@ def check_references(record: StudyRecord, samples: Mapping[Place, Sample]) -> tu
     rules = record.rules
     given = {name for name, arm in rules.arms.items() if arm.reference_accuracy is not None}
     groups = ((CONTROL_REFERENCE, given & {rules.control}), (ARM_REFERENCE, given - {rules.control}))
+    longest = max(rules.budgets.amounts)
     return tuple(
-        outcome(condition, [finding for name in sorted(names) for finding in _weaker(record, samples, name)])
+        not_recorded(condition, "two finished runs at the longest budget", "Run them to their end.")
+        if any(s.n < 2 for place, s in samples.items() if place.budget == longest and place.arm in names)
+        else outcome(condition, [finding for name in sorted(names) for finding in _weaker(record, samples, name)])
         for condition, names in groups
         if names
     )

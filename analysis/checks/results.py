@@ -88,7 +88,7 @@ def check_targets(record: StudyRecord) -> CheckRow:
     if CURVES not in record.recorded:
         return not_recorded(TARGETS, "the curves of the confirm runs", "Add their evaluations to the table.")
     counted = record.counted_trials()
-    confirmed = counted.loc[counted["phase"] == CONFIRM, "run_id"]
+    confirmed = counted.loc[(counted["phase"] == CONFIRM) & ~counted["diverged"], "run_id"]  # those that diverge miss
     evaluations = record.evaluations[record.evaluations["run_id"].isin(confirmed)]
     reached = evaluations.groupby(["workload", "run_id"], sort=False)["test"].agg(["first", "max"])
 

@@ -15,6 +15,7 @@ from analysis.record import CONFIRM, CURVES, FINISHED, SEEDS, UPDATES, StudyReco
 from analysis.rules import Cell, Place, Rules
 from analysis.samples import Sample
 from analysis.statistics import first_hit
+from analysis.statistics.arrays import FloatArray
 from analysis.tables.rows import CheckRow, Finding
 
 COARSEST = 0.1
@@ -173,7 +174,7 @@ def check_last_evaluation(record: StudyRecord) -> CheckRow:
         for place in rules.places:
             runs = record.trials_at(place, CONFIRM)
             runs = runs[~runs["diverged"] & runs["test"].notna()]
-            tests = ((run_id, final, record.curve_of(run_id).test) for run_id, final in _pairs(runs))
+            tests = ((run_id, final, _evaluations(record, run_id)[1]) for run_id, final in _pairs(runs))
             others = [run_id for run_id, final, curve in tests if curve.size and abs(curve[-1] - final) > 1e-9]
             if others:
                 text = f"the final accuracy of {len(others)} runs is not that of their last evaluation"
@@ -209,11 +210,18 @@ def _gaps(record: StudyRecord, place: Place, target: float) -> Iterator[float]:
     """Yield, for every run that hits, the updates since the evaluation before as a share of those until the hit."""
     runs = record.trials_at(place, CONFIRM)
     for run_id in runs["run_id"][~runs["diverged"]]:
-        curve = record.curve_of(run_id)
-        hit = first_hit(curve.test, target)
-        if hit is not None and curve.updates[hit] > 0:
-            before = curve.updates[hit - 1] if hit else 0.0
-            yield float((curve.updates[hit] - before) / curve.updates[hit])
+        updates, test = _evaluations(record, run_id)
+        hit = first_hit(test, target)
+        if hit is not None and updates[hit] > 0:
+            before = updates[hit - 1] if hit else 0.0
+            yield float((updates[hit] - before) / updates[hit])
+
+
+def _evaluations(record: StudyRecord, run_id: str) -> tuple[FloatArray, FloatArray]:
+    """Return updates and test accuracy of a run's evaluations, without points that have others only, such as losses."""
+    curve = record.curve_of(run_id)
+    known = np.isfinite(curve.test)
+    return curve.updates[known], curve.test[known]
 
 
 def check_drift(record: StudyRecord, samples: Mapping[Place, Sample]) -> CheckRow:

@@ -86,6 +86,11 @@ def remarks_table(report: Report) -> TextTable:
     )
 
 
+def _scored(row: ArmRow) -> int:
+    """Return how many runs have a final accuracy: several searches run on the same seeds."""
+    return max(row.planned - row.diverged - row.missing, row.n)
+
+
 def spread_table(report: Report) -> TextTable:
     """Return mean, spread and counts of the final accuracy."""
     planned = PLAN in report.design.recorded
@@ -95,7 +100,7 @@ def spread_table(report: Report) -> TextTable:
             row.workload,
             wording.number(row.budget),
             row.arm,
-            f"{row.n} of {row.planned}" if planned else str(row.n),
+            f"{_scored(row)} of {row.planned}" if planned else str(_scored(row)),
             *(wording.percent(v) for v in (row.mean, row.sd, row.median, row.minimum, row.maximum)),
             str(row.diverged),
             *((str(row.missing),) if planned else ()),

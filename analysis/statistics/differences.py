@@ -61,7 +61,8 @@ class MeanDifference:
             alpha: Error rate of each one-sided test, in (0, 0.5).
 
         Returns:
-            False too where the interval does not exist.
+            False too where the interval does not exist, or has no width: the spread over seeds, against which the
+            difference is to be judged, has not been measured then.
 
         Raises:
             ValueError: If the margin or alpha is out of range.
@@ -74,12 +75,15 @@ class MeanDifference:
         if not 0 < alpha < 0.5:
             raise ValueError(f"alpha must be in (0, 0.5); got {alpha}.")
         low, high = self.interval(1 - 2 * alpha)
-        return -margin < low and high < margin
+        return -margin < low < high < margin
 
     def equivalence_p(self, margin: float) -> float:
-        """Return the p-value of two one-sided t tests against ``+-margin``: the larger of the two."""
+        """Return the p-value of two one-sided t tests against ``+-margin``: the larger of the two.
+
+        NaN where the standard error is 0, as in `p`.
+        """
         if self.standard_error == 0:
-            return 0.0 if abs(self.difference) < margin else 1.0
+            return math.nan
         above = (self.difference + margin) / self.standard_error
         below = (self.difference - margin) / self.standard_error
         return float(max(stats.t.sf(above, self.degrees_of_freedom), stats.t.cdf(below, self.degrees_of_freedom)))

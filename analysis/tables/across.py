@@ -213,6 +213,7 @@ def _speed_up_row(rules: Rules, race: _Race, medians: FloatArray, arm: int) -> G
         target=race.target,
         workloads=whole.num_workloads,
         entered=whole.num_entered,
+        not_run=int((np.isnan(medians[arm]) | np.isnan(medians[0])).sum()),
         speed_up=finite_or_none(whole.ratio),
         ci_low=finite_or_none(whole.low),
         ci_high=finite_or_none(whole.high),

@@ -101,8 +101,13 @@ def why_withheld(checks: Sequence[CheckRow], places: Sequence[Place]) -> list[st
     return list(dict.fromkeys(reasons))
 
 
-def published_gap_rows(rules: Rules, samples: Mapping[Place, Sample]) -> tuple[PublishedGapRow, ...]:
-    """Return the difference of every tuned arm but the control to the control as published, if any."""
+def published_gap_rows(
+    rules: Rules, samples: Mapping[Place, Sample], checks: Sequence[CheckRow]
+) -> tuple[PublishedGapRow, ...]:
+    """Return the difference of every tuned arm but the control to the control as published, if any.
+
+    None where a failed check concerns one of the two, such as runs that diverged: those left would flatter it.
+    """
     published = rules.published_control
     if published is None:
         return ()
@@ -113,12 +118,13 @@ def published_gap_rows(rules: Rules, samples: Mapping[Place, Sample]) -> tuple[P
         baseline = samples[place._replace(arm=published)]
         welch = welch_difference(sample.values, baseline.values)
         low, high = welch.interval(1 - rules.alpha)
+        known = not why_withheld(checks, (place, place._replace(arm=published)))
         row = PublishedGapRow(
             **place._asdict(),
             published_control=published,
-            difference=finite_or_none(welch.difference),
-            ci_low=finite_or_none(low),
-            ci_high=finite_or_none(high),
+            difference=finite_or_none(welch.difference) if known else None,
+            ci_low=finite_or_none(low) if known else None,
+            ci_high=finite_or_none(high) if known else None,
             run_ids=(*sample.run_ids, *baseline.run_ids),
         )
         rows.append(row)

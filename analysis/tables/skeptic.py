@@ -134,6 +134,8 @@ def _why_not_fewer(rules: Rules, used: Sequence[Sequence[RecordedSearch]]) -> st
         return "fewer draws are not shown, as successive halving trains only the best of them at the full budget"
     if not all(used):
         return "fewer draws are not shown, as the tuning trials are not recorded"
+    if not all(any(one.accuracies.test.size for one in searches) for searches in used):
+        return "fewer draws are not shown, as no confirm run belongs to a search that is recorded"
     winners = [one.accuracies for searches in used for one in searches]
     if any(winner.test.size and not winner.validation.size for winner in winners):
         return "fewer draws are not shown, as the validation accuracy of the confirm runs is not recorded"

@@ -194,10 +194,12 @@ def _horizon(
     charged = [float(total) for table in tables for total in table["total_updates"].dropna()]
     updates = np.concatenate([np.empty(0), *(curve.updates for curve in curves)])
     epochs = np.concatenate([np.empty(0), *(curve.epochs for curve in curves)])
-    in_epochs = record.rules.budgets.unit == "epochs"
-    uncharged = float(max(updates, default=math.nan)) if in_epochs else float(cell.budget)
+    unit = record.rules.budgets.unit
+    uncharged = float(cell.budget) if unit == "updates" else float(max(updates, default=math.nan))
     end = min(charged, default=uncharged)
-    if in_epochs:
+    if not end > 0:  # a table may say so; no training has it
+        end = math.nan
+    if unit == "epochs":
         return end, float(cell.budget)
     known = np.isfinite(epochs) & (updates > 0)
     return end, end * float(np.median(epochs[known] / updates[known])) if known.any() else math.nan

@@ -16,6 +16,7 @@ from analysis.tidy.files import RawTable
 from analysis.tidy.problems import did_you_mean, offence
 
 MAX_NAME_CHARACTERS = 100
+_TOO_LARGE = 2.0**53  # from here on floating point skips whole numbers
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "<na>"})
 _TRUE = frozenset({"true", "yes", "y", "1", "1.0", "t"})
 _FALSE = frozenset({"false", "no", "n", "0", "0.0", "f"})
@@ -125,7 +126,7 @@ class Columns:
         """Return a column of whole numbers from 0 on; NaN where a cell is missing."""
         values = self.numbers(name)
         with np.errstate(invalid="ignore"):
-            wrong = (values < 0) | (values != np.floor(values)) & ~np.isnan(values)
+            wrong = (values < 0) | (values != np.floor(values)) & ~np.isnan(values) | (values >= _TOO_LARGE)
         self.refuse(f"{name} must be a whole number from 0 on", wrong, self.cells(name))
         return values
 
@@ -201,15 +202,20 @@ def demand(columns: Columns, name: str, why: str = "") -> None:
 
 
 def setting(cell: object) -> Any:
-    """Return a setting as the number, truth value or list it was written from, else as text; None if missing."""
+    """Return a setting as the number, truth value or list it was written from, else as text; None if missing.
+
+    Text is also what JSON cannot hold, such as infinity.
+    """
     if _is_missing(cell):
         return None
-    if not isinstance(cell, str):
-        return cell.item() if isinstance(cell, np.generic) else cell
+    if isinstance(cell, np.ndarray | np.generic):
+        cell = cell.tolist()
     try:
-        return json.loads(cell)
-    except json.JSONDecodeError:
-        return cell
+        value = json.loads(cell) if isinstance(cell, str) else cell
+        json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return str(cell).encode("utf-8", "replace").decode("utf-8")
+    return value
 
 
 def _is_number(text: str) -> bool:

@@ -91,6 +91,10 @@ def read_rules(rules: Path | str | Mapping[str, Any] | None) -> GivenRules:
     values = rules if isinstance(rules, Mapping) else _parsed(Path(rules))
     if not isinstance(values, Mapping):
         raise TableError(source, [f"the rules must be a mapping, such as 'control: cosine'; got {values!r:.40}."])
+    try:
+        json.dumps(values, default=str, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, ValueError, TypeError, RecursionError):
+        raise TableError(source, ["the rules must be text that UTF-8 can write, with texts as keys."]) from None
     problems = [
         f"key {key} is not known.{hint}"
         for key in values
@@ -121,6 +125,6 @@ def _parsed(path: Path) -> Any:
         raise TableError(str(path), [f"the file cannot be read: {error.strerror or error}."]) from error
     except UnicodeDecodeError as error:
         raise TableError(path.name, [f"the rules must be UTF-8 text; byte {error.start} is not."]) from None
-    except (json.JSONDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # a number of 5,000 digits, lists in lists in lists
         reason = " ".join(str(error).split())
         raise TableError(path.name, [f"the rules must be YAML or JSON; {reason}."]) from None

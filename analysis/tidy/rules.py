@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from analysis.tidy.options import CONTROL_NAMES, DEFAULT_ALPHA, DEFAULT_MARGIN, 
 from analysis.tidy.problems import TableError, did_you_mean
 
 UNKNOWN_UNIT = "units"
+_MOST = 1_000_000  # seeds, draws or searches
+_MOST_AMOUNT = 2.0**53
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,9 @@ def combined_rules(shape: Shape, options: TableOptions, given: GivenRules) -> Ru
     arms = _arms(shape, given)
     workloads = dict.fromkeys([*_workloads(values), *(cell.workload for cell in shape.cells)])
     amounts, unit = _budgets(values)
+    if wrong := [amount for amount in amounts if not _is_amount(amount)]:
+        said = ", ".join(f"{amount!r:.40}" for amount in wrong)
+        raise TableError(given.source or "rules", [f"budgets must be numbers greater than 0; got {said}."])
     rules = {
         "study": options.study or values.get("study") or shape.source.partition(".")[0] or "table",
         "question": options.question or values.get("question") or "",
@@ -62,13 +68,13 @@ def combined_rules(shape: Shape, options: TableOptions, given: GivenRules) -> Ru
         "arms": arms,
         "tuning": {"draws": shape.draws, "searches": shape.searches, **given.part("tuning")},
         "confirm": {"seeds": shape.seeds, **given.part("confirm")},
-        "targets": options.targets or values.get("targets") or (),
+        "targets": options.targets or _listed(values.get("targets")),
         "equivalence_margin": _first(
             options.margin, values.get("equivalence_margin", values.get("margin")), DEFAULT_MARGIN
         ),
         "alpha": _first(options.alpha, values.get("alpha"), DEFAULT_ALPHA),
         "protocol_hash": values.get("protocol_hash") or "",
-        "versions": values.get("versions") or (),
+        "versions": _listed(values.get("versions")),
     }
     try:
         made = Rules.model_validate(rules)
@@ -91,7 +97,7 @@ def _first(*values: Any) -> Any:
 
 
 def _workloads(values: Mapping[str, Any]) -> list[str]:
-    named = values.get("workloads") or []
+    named = _listed(values.get("workloads"))
     return [str(item.get("name", "")) if isinstance(item, Mapping) else str(item) for item in named]
 
 
@@ -101,21 +107,32 @@ def _budgets(values: Mapping[str, Any]) -> tuple[list[float], str]:
     if not isinstance(budgets, Mapping):
         return [], ""
     if "amounts" in budgets:
-        return list(budgets["amounts"]), str(budgets.get("unit", ""))
+        return _listed(budgets["amounts"]), str(budgets.get("unit", ""))
     unit = next((unit for unit in ("epochs", "updates") if unit in budgets), "")
-    return list(budgets.get(unit) or []), unit
+    return _listed(budgets.get(unit)), unit
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return several values, or one that was written without brackets, as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST_AMOUNT
 
 
 def _cells_run(values: Mapping[str, Any], shape: Shape) -> tuple[Cell, ...]:
     """Return the cells of the table, which need not be every workload at every budget; all where a plan names them."""
     if values.get("cells_run"):
-        return tuple(values["cells_run"])
+        return tuple(_listed(values["cells_run"]))
     return () if _workloads(values) and _budgets(values)[0] else shape.cells
 
 
 def _arms(shape: Shape, given: GivenRules) -> dict[str, dict[str, Any]]:
     stated = {str(name): dict(arm or {}) for name, arm in given.part("arms").items()}
-    published = {str(name) for name in given.content.get("published") or ()}
+    published = {str(name) for name in _listed(given.content.get("published"))}
     unknown = sorted(published - {*shape.arms, *stated})
     if unknown:
         hint = did_you_mean(unknown[0], shape.arms)
@@ -144,9 +161,37 @@ def _control(wanted: Any, arms: Sequence[str], source: str) -> str:
     raise TableError(source, [f"control must be {options}; got nothing. {remedy}"])
 
 
+def _check_sizes(rules: Rules) -> Iterator[str]:
+    """Yield what is wrong with numbers that no study has."""
+    for name, count in (("tuning.draws", rules.tuning.draws), ("tuning.searches", rules.tuning.searches),
+                        ("confirm.seeds", rules.confirm.most_seeds)):  # fmt: skip
+        if not 0 <= count <= _MOST:
+            yield f"{name} must be from 0 to {_MOST:,}; got {count}."
+
+
+def _check_spaces(rules: Rules) -> Iterator[str]:
+    """Yield what is wrong with search spaces, of which reports show the ranges."""
+    spaces = {f"search.{name}": space for name, space in rules.search.items()}
+    for arm, own in rules.arms.items():
+        spaces |= {f"arms.{arm}.search.{name}": space for name, space in own.search.items()}
+    for where, space in spaces.items():
+        ((kind, values),) = space.items() if isinstance(space, Mapping) and len(space) == 1 else (("", None),)
+        listed = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+        if not listed or (kind not in {"choice", "choices"} and not _is_range(values, positive=kind == "log")):
+            yield (
+                f"{where} must be a range or a choice, such as {{log: [0.001, 1]}} or {{choice: [16, 32]}}; "
+                f"got {space!r:.60}."
+            )
+
+
+def _is_range(values: Any, *, positive: bool) -> bool:
+    numbers = [value for value in values if isinstance(value, int | float) and math.isfinite(value)]
+    return len(numbers) == len(values) == 2 and numbers[0] <= numbers[1] and not (positive and numbers[0] <= 0)
+
+
 def _check_scale(rules: Rules, source: str) -> None:
-    """Refuse what is in percent where a fraction is meant."""
-    problems = []
+    """Refuse what is in percent where a fraction is meant, and numbers that no study has."""
+    problems = [*_check_sizes(rules), *_check_spaces(rules)]
     if rules.equivalence_margin >= 0.5:
         problems.append(
             f"margin must be a fraction below 0.5; got {rules.equivalence_margin:g}. Half a point is 0.005."
@@ -156,5 +201,16 @@ def _check_scale(rules: Rules, source: str) -> None:
         problems.append(
             f"targets must be fractions between 0 and 1; got {', '.join(f'{t:g}' for t in wrong)}. 94 % is 0.94."
         )
+    for name, arm in rules.arms.items():
+        published = arm.reference_accuracy
+        if published is not None and not 0 < published < 1:
+            problems.append(
+                f"arms.{name}.reference_accuracy must be a fraction between 0 and 1; got {published:g}. 94 % is 0.94."
+            )
+        if published is not None and len(rules.workloads) > 1:
+            problems.append(
+                f"arms.{name}.reference_accuracy must belong to the one workload of the table; it has "
+                f"{len(rules.workloads)}."
+            )
     if problems:
         raise TableError(source or "rules", problems)

@@ -57,6 +57,7 @@ def tidy_trials(raw: RawTable, *, percent: bool) -> TidyTrials:
         ("arm", "workload", "budget", "phase", "search", "seed", "seed_index", "draw")
     ):
         _check_repeats(columns, frame)
+    _check_winners(columns, frame)
     if columns.problems:
         raise TableError(raw.source, columns.problems)
     notes = {"columns_not_used": ", ".join(columns.unused)} if columns.unused else {}
@@ -113,6 +114,20 @@ def _typed(columns: Columns, raw: RawTable, *, percent: bool) -> pd.DataFrame:
     return frame
 
 
+def _check_winners(columns: Columns, frame: pd.DataFrame) -> None:
+    """Note confirm runs of a draw that their search does not have, where it is recorded."""
+    place = ["workload", "budget", "arm", "search"]
+    draws = set(frame.loc[frame["phase"] == TUNE, [*place, "draw"]].itertuples(index=False, name=None))
+    searches = {key[:-1] for key in draws}
+    named = [*frame[[*place, "winner"]].itertuples(index=False, name=None)]
+    unknown = [
+        phase == CONFIRM and not pd.isna(key[-1]) and key[:-1] in searches and key not in draws
+        for key, phase in zip(named, frame["phase"], strict=True)
+    ]
+    remedy = "Draws are counted from 0 where no column says how."
+    columns.refuse("winner must be a draw of its search", unknown, columns.cells("winner"), remedy)
+
+
 def _phases(columns: Columns) -> list[str]:
     phases = [text.casefold() for text in columns.texts("phase", CONFIRM)]
     strange = [phase not in {TUNE, CONFIRM} for phase in phases]
@@ -128,7 +143,7 @@ def _labels(columns: Columns) -> Sequence[object]:
     values = pd.to_numeric(cells, errors="coerce")
     present = cells.notna()
     if (values[present] == np.floor(values[present])).all() and (values[present].abs() < 2**53).all():
-        return [int(str(cell).partition(".")[0]) if there else None for cell, there in zip(cells, present, strict=True)]
+        return [int(value) if there else None for value, there in zip(values, present, strict=True)]
     return [str(cell).strip() if there else None for cell, there in zip(cells, present, strict=True)]
 
 

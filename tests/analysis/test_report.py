@@ -174,7 +174,7 @@ def test_a_target_that_separates_nobody_is_a_warning(target, word):
 def test_identical_seeds_are_a_warning_and_do_not_crash():
     report = build_report(changed(small(), lambda t: t["phase"] == "confirm", test=0.9))
     row = comparison(report, 2)
-    assert (row.difference, row.ci_low, row.ci_high, row.p, row.verdict) == (0, 0, 0, 1, "equivalent")
+    assert (row.difference, row.ci_low, row.ci_high, row.p, row.verdict) == (0, 0, 0, 1, "undecided")
     assert check(report, "seeds_vary").status == "warn"
 
 

@@ -19,9 +19,8 @@ from sweeps.protocol import Outcome, Protocol
 from tests.chaos.ledger import Ledger, count_ended, differences, read_ledger
 from tests.chaos.stage import Stage
 from tests.chaos.strikes import Moment, Strike, strikes_of
+from tests.patience import PATIENCE_SECONDS
 
-#: A launch in which no trial ends for so long is killed, which counts as wrong.
-_STILL_SECONDS = 300.0
 _POLL_SECONDS = 0.05
 _TRIALS = 16
 #: Launches that are left alone, after those that were struck, before a study is given up.
@@ -100,7 +99,7 @@ def play_calm(stage: Stage) -> Calm:
     stage.mend()
     study, log = _write_study(stage, "calm"), stage.folder / "calm.log"
     launched = _launch(stage, study, log, (), start_seconds=0.0)
-    assert not launched.timed_out, f"no trial ended for {_STILL_SECONDS:.0f} s:\n{log.read_text()}"
+    assert not launched.timed_out, f"no trial ended for {PATIENCE_SECONDS:.0f} s:\n{log.read_text()}"
     assert launched.code == 0, f"it ended with {launched.code}:\n{log.read_text()}"
     ledger = read_ledger(stage.database, "calm")
     assert ledger.ended.keys() == _planned_keys(study, ledger), "the undisturbed run is not what the protocol plans"
@@ -125,7 +124,7 @@ def play(stage: Stage, calm: Calm, seed: int) -> Round:
         played.codes.append(launched.code)
         played.landed.update(launched.landed)
         if launched.timed_out:
-            played.wrong.append(f"Launch {len(played.codes)} was killed: no trial ended for {_STILL_SECONDS:.0f} s.")
+            played.wrong.append(f"Launch {len(played.codes)} was killed: no trial ended for {PATIENCE_SECONDS:.0f} s.")
         elif launched.code not in _CODES and not (
             launched.code == -signal.SIGKILL and "kill driver" in launched.landed
         ):
@@ -169,7 +168,7 @@ def _launch(stage: Stage, study: Path, log: Path, strikes: Sequence[Strike], sta
         began = at = time.monotonic()
         trials = 0
         try:
-            while process.poll() is None and (now := time.monotonic()) - at < _STILL_SECONDS:
+            while process.poll() is None and (now := time.monotonic()) - at < PATIENCE_SECONDS:
                 if (ended := count_ended(stage.database, study.stem, spool) - before) > trials:
                     launched.start_seconds = launched.start_seconds or now - began
                     trials, at = ended, now

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import IO
 
 from tests.commands import environment, heed_ctrl_c
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
 NODES = 2
-_START_SECONDS = 120.0
 #: Ray listens on 127.0.0.1 only, as on systems where it supports one machine only.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 #: What Ray calls a process that has a trial: while it does something, and in the moments between.
@@ -147,7 +147,7 @@ class Stage:
             assert line, f"the cluster has ended:\n{(self.folder / 'cluster.log').read_text()[-4000:]}"
             self.raylets = [int(pid) for pid in line.split()]
             self.replacing -= 1
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._answers():
             assert self.server is not None
             assert self.server.poll() is None, (self.folder / "server.log").read_text()[-2000:]

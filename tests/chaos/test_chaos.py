@@ -11,7 +11,7 @@ from tests.chaos.stage import Stage, staged
 
 ROUNDS = 3  # CI plays more, see .ci/run
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")

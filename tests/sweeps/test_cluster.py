@@ -19,6 +19,7 @@ from sweeps.cluster.joining import remove_leftovers
 from sweeps.cluster.probing import ask_head
 from tests.clusters import RunningCluster, cluster, fake_gpus
 from tests.commands import environment, uri, write_study
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.cluster
 
@@ -48,7 +49,7 @@ def join(
         env={**clean, "HOME": str(home), **(given or {})},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -161,7 +162,7 @@ def test_a_launch_that_is_ended_while_ray_starts_ends_in_order(tmp_path: Path) -
             env=environment(tmp_path) | {"TMPDIR": short},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert not list(Path(short).glob("fairsweep*"))
@@ -305,7 +306,7 @@ def launch_on(running: RunningCluster, home: Path, **changes: Any) -> subprocess
         env={**environment(home), **running.environment},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import start, write_study
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -35,7 +36,7 @@ def test_a_launch_whose_ray_dies_ends_and_says_that_what_had_ended_is_safe(proce
     study = write_study(tmp_path, budgets={"updates": [100_000]})
     launched = start(tmp_path, "launch", str(study))
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_SECONDS
         # A process of Ray is named after the call that it is in, and after its class only between two.
         while not any(args.endswith("Trainable.train") for args in below(launched.pid).values()):
             assert launched.poll() is None
@@ -43,7 +44,7 @@ def test_a_launch_whose_ray_dies_ends_and_says_that_what_had_ended_is_safe(proce
             time.sleep(0.2)
         [struck] = [pid for pid, args in below(launched.pid).items() if args.split()[0].endswith(f"/{process}")]
         os.kill(struck, signal.SIGKILL)
-        _, told = launched.communicate(timeout=120)
+        _, told = launched.communicate(timeout=PATIENCE_SECONDS)
     finally:
         launched.kill()
     assert launched.returncode == 1

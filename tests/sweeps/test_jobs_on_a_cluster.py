@@ -22,6 +22,7 @@ from sweeps.errors import InputError
 from sweeps.jobs.names import JobName
 from tests.commands import heed_ctrl_c, uri, write_study
 from tests.heads import ROOT, Head, ray_head
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -51,7 +52,7 @@ class Client:
     def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command about the cluster to its end."""
         process = self.start(*arguments, "--address", self.head.url, **variables)
-        out, err = process.communicate(timeout=500)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     @property
@@ -144,7 +145,7 @@ def changed_copy(folder: Path) -> Path:
 
 
 def wait_for_progress(client: Client) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not re.search(r"^\d\d:\d\d:\d\d  [1-9]", client("logs", "slow").stdout, re.MULTILINE):
         assert time.monotonic() < deadline, "no progress in time"
 
@@ -171,7 +172,7 @@ def test_a_job_is_looked_at_stopped_and_resumed_by_the_name_of_its_study(client:
     assert following.stdout
     assert any("Study slow: 12 trials." in line for line in following.stdout)  # comes while the job runs
     following.send_signal(signal.SIGINT)
-    _, err = following.communicate(timeout=120)
+    _, err = following.communicate(timeout=PATIENCE_SECONDS)
     assert following.returncode == 130
     assert "the job goes on" in err
 

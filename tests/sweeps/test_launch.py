@@ -22,6 +22,7 @@ from sweeps.launching import slow_precisions
 from sweeps.loading import validate_study
 from sweeps.protocol import planned_trials
 from tests.commands import fairsweep, start, uri, write_study
+from tests.patience import PATIENCE_SECONDS
 from tests.sweeps.studies import tiny_data, tiny_study
 
 pytestmark = pytest.mark.cluster
@@ -144,7 +145,7 @@ def running_trials(home: Path) -> int:
 
 
 def wait_for_trials(home: Path, process: subprocess.Popen[str], number: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while running_trials(home) < number:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "no trials in time"
@@ -188,7 +189,7 @@ def test_a_stopped_launch_exits_with_130_and_says_how_to_go_on(tmp_path: Path, n
     process = start(tmp_path, "launch", str(path), "--set", "question=why [b]eta?")
     wait_for_trials(tmp_path, process, 2)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, err
     assert f"go on with: fairsweep launch {path} --set 'question=why [b]eta?'" in err
     assert "Traceback" not in err
@@ -250,7 +251,7 @@ def test_a_second_launch_from_elsewhere_is_refused_while_the_first_runs(tmp_path
     try:
         wait_for_trials(here, first, 1)
         second = start(there, "launch", str(write_study(there, **slower)), tracking_uri=uri(here))
-        out, err = second.communicate(timeout=120)
+        out, err = second.communicate(timeout=PATIENCE_SECONDS)
         assert second.returncode == 2, out + err
         assert f"being launched already, by process {first.pid} on" in " ".join(err.split())
         assert "Traceback" not in err
@@ -258,7 +259,7 @@ def test_a_second_launch_from_elsewhere_is_refused_while_the_first_runs(tmp_path
         first.kill()
         first.communicate()
     third = start(there, "launch", str(there / "tiny.yaml"), tracking_uri=uri(here))  # its process is gone: no wait
-    out, err = third.communicate(timeout=200)
+    out, err = third.communicate(timeout=PATIENCE_SECONDS)
     assert third.returncode == 0, err
     assert set(keys(here).values()) == {1}
     assert len(keys(here)) == 44

@@ -27,6 +27,7 @@ from sweeps.loading import load_study, validate_study
 from sweeps.places import without_credentials
 from sweeps.recording import recorded_studies
 from tests.commands import fairsweep, start, uri, write_study
+from tests.patience import PATIENCE_SECONDS
 from tests.sweeps.studies import tiny_data
 from tests.sweeps.test_cli import Cli
 
@@ -67,7 +68,7 @@ def test_the_token_of_a_launch_is_in_no_argument_no_file_and_no_output(tmp_path:
     process = start(tmp_path, "launch", str(path))
     tokens: set[bytes] = set()
     arguments, logs, folders = b"", [], set()
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         mine = [Path("/proc") / str(process_id) for process_id in descendants(process.pid)]
         tokens |= {found for folder in mine for found in TOKEN.findall(read(folder / "environ"))}
@@ -76,7 +77,7 @@ def test_the_token_of_a_launch_is_in_no_argument_no_file_and_no_output(tmp_path:
         for folder in folders:
             logs += [file for token in tokens for file in containing(folder, token)]
         time.sleep(1)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, err
 
     (token,) = tokens  # one, and it was seen: else nothing would be tested

@@ -70,9 +70,11 @@ def _about_speed_up(report: Report, row: GeometricSpeedUpRow) -> str:
         interval = _interval(row.ci_low, row.ci_high)
         between = f", {wording.confidence(report.design.alpha)} interval over workloads {interval}" if interval else ""
         return f"{against}: {wording.times(row.speed_up)} times as fast to the target (geometric mean{between})."
-    missed = row.workloads - row.entered
+    missed = row.workloads - row.entered - row.not_run
+    reasons = [f"a median run missed the target on {missed} of them"] if missed else []
+    reasons += [f"{row.not_run} of them have no such run"] if row.not_run else []
     both = "" if row.restricted is None else f"; {wording.times(row.restricted)} times as fast on those that both reach"
-    return f"{against}: no mean speed-up, since a median run missed the target on {missed} of them{both}."
+    return f"{against}: no mean speed-up, since {' and '.join(reasons)}{both}."
 
 
 def _about_scores(scores: Sequence[ScoreRow]) -> str:

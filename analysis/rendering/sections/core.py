@@ -89,12 +89,14 @@ def _spent_beside(report: Report) -> Iterator[str]:
         )
     if superseded:
         former = sum(row.superseded for row in report.ledger if row.phase == CONFIRM)
-        kinds = [f"{former} confirm {'run' if former == 1 else 'runs'} of former winners"] if former else []
+        kinds = (
+            [f"{former} confirm {'run' if former == 1 else 'runs'} of draws that are not the best"] if former else []
+        )
         if dropped := superseded - former:
             kinds.append(f"{dropped} {'draw' if dropped == 1 else 'draws'} that lost their place on a rung")
         yield (
-            f"{' and '.join(kinds)} count no longer, since draws that were added later did better; nothing but the "
-            "ledger rests on them."
+            f"{' and '.join(kinds)} do not count, since other draws of their search did better in validation; nothing "
+            "but the ledger rests on them."
         )
     restarts = sum(row.restarts or 0 for row in report.ledger)
     if restarts:

@@ -60,7 +60,9 @@ class GeometricSpeedUpRow:
     """As in the row of its score."""
     workloads: int
     entered: int
-    """Workloads that the median runs of both reach."""
+    """Workloads on which the median runs of both reach the target."""
+    not_run: int
+    """Workloads on which one of the two has no run at this budget."""
     speed_up: float | None
     """Control's median time over the arm's; None where any median run missed."""
     ci_low: float | None

@@ -160,8 +160,8 @@ class LedgerRow:
     on_rungs: int
     """Of the trials, those at the shorter budgets of successive halving."""
     superseded: int
-    """Of the trials, those that count no longer since draws were added: confirm runs of former winners, and draws that
-    lost their place on a rung of successive halving."""
+    """Of the trials, those that do not count: confirm runs of draws that others of their search outdid, as winners are
+    once better draws were added, and draws that lost their place on a rung of successive halving."""
     restarts: int | None
     """How often trials were started again after their process or machine was lost; null where that is not recorded."""
     run_ids: tuple[str, ...]
