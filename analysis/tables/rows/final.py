@@ -32,8 +32,8 @@ class EffectRow:
     error_ratio_high: float | None
     """Upper end; None beside a lower end if the control's error cannot be told from 0, so that there is no bound."""
     equivalence_p: float | None
-    """The larger p of two one-sided Welch tests against the equivalence margin; equivalent where below alpha. None where
-    no accuracy varies."""
+    """The larger p of two one-sided Welch tests against the equivalence margin; equivalent where below alpha. None
+    where no accuracy varies."""
     run_ids: tuple[str, ...]
 
 
