@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
+import re
 
-#: Of torch, cuDNN and cuBLAS; the third and fourth are what a convolution says that gets no room to work in.
-_SAID = (
-    "out of memory",
-    "can't allocate memory",
-    "unable to find an engine to execute this computation",
-    "unable to find a valid cuDNN algorithm",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "CUBLAS_STATUS_ALLOC_FAILED",
+#: Of torch, cuDNN and cuBLAS. A convolution that gets no room to work in finds no engine or algorithm; a process that
+#: decodes images is killed, or cannot reach memory that it shares.
+_SAID = re.compile(
+    r"out of memory|can't allocate memory|unable to find an engine to execute|unable to find a valid cuDNN algorithm"
+    r"|(CUDNN|CUBLAS)_STATUS_ALLOC_FAILED"
+    r"|^DataLoader worker .*(killed by signal: (Killed|Bus error)|exited unexpectedly)",
+    re.IGNORECASE,
 )
 
 
@@ -21,6 +21,6 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
-        or (isinstance(error, RuntimeError) and any(said in str(error) for said in _SAID))
+        or (isinstance(error, RuntimeError) and _SAID.search(str(error)) is not None)
         or (error.__cause__ is not None and is_out_of_memory(error.__cause__))
     )

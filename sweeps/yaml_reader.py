@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from analysis.core_yaml import CoreLoader
 from sweeps.errors import Problem, StudyError
 
 Path = tuple[str | int, ...]
@@ -15,35 +15,6 @@ Path = tuple[str | int, ...]
 MAX_BYTES = 1_000_000
 MAX_VALUES = 20_000
 MAX_DEPTH = 40
-
-
-class _CoreLoader(yaml.SafeLoader):
-    """SafeLoader with the scalars of YAML 1.2: ``1e-3`` is a number, ``on`` and ``1:30`` are text."""
-
-
-_CoreLoader.yaml_implicit_resolvers = {}
-
-_CoreLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_CoreLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_CoreLoader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
-_CoreLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-    ),
-    list("-+.0123456789"),
-)
-_CoreLoader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
-
-
-def _plain_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    # YAML 1.1, which SafeLoader follows, reads 010 as octal; YAML 1.2 does not.
-    return int(loader.construct_scalar(node))
-
-
-_CoreLoader.add_constructor("tag:yaml.org,2002:int", _plain_int)
 
 
 @dataclass(frozen=True)
@@ -70,7 +41,7 @@ def read_yaml(text: str, source: str) -> Document:
             [Problem((), f"a study file must be at most {MAX_BYTES:,} characters; got {len(text):,}.")],
         )
     try:
-        loader = _CoreLoader(text)
+        loader = CoreLoader(text)
         try:
             node = loader.get_single_node()
             if node is None:

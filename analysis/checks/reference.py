@@ -39,13 +39,15 @@ def check_references(record: StudyRecord, samples: Mapping[Place, Sample]) -> tu
     given = {name for name, arm in rules.arms.items() if arm.reference_accuracy is not None}
     groups = ((CONTROL_REFERENCE, given & {rules.control}), (ARM_REFERENCE, given - {rules.control}))
     longest = max(rules.budgets.amounts)
-    return tuple(
-        not_recorded(condition, "two finished runs at the longest budget", "Run them to their end.")
-        if any(s.n < 2 for place, s in samples.items() if place.budget == longest and place.arm in names)
-        else outcome(condition, [finding for name in sorted(names) for finding in _weaker(record, samples, name)])
-        for condition, names in groups
-        if names
-    )
+
+    def row(condition: Condition, names: set[str]) -> CheckRow:
+        findings = [finding for name in sorted(names) for finding in _weaker(record, samples, name)]
+        judged = [s.n >= 2 for place, s in samples.items() if place.budget == longest and place.arm in names]
+        if findings or all(judged):
+            return outcome(condition, findings)
+        return not_recorded(condition, "two accuracies of every such arm at the longest budget", condition.remedy)
+
+    return tuple(row(condition, names) for condition, names in groups if names)
 
 
 def _weaker(record: StudyRecord, samples: Mapping[Place, Sample], arm: str) -> list[Finding]:

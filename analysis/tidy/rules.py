@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +97,8 @@ def _first(*values: Any) -> Any:
 
 
 def _workloads(values: Mapping[str, Any]) -> list[str]:
-    named = _listed(values.get("workloads"))
+    given = values.get("workloads")
+    named = _listed(list(given) if isinstance(given, Mapping) and "name" not in given else given)
     return [str(item.get("name", "")) if isinstance(item, Mapping) else str(item) for item in named]
 
 
@@ -116,7 +117,7 @@ def _listed(value: Any) -> list[Any]:
     """Return several values, or one that was written without brackets, as a list."""
     if value is None:
         return []
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | Mapping) else [value]
 
 
 def _is_amount(value: Any) -> bool:
@@ -175,13 +176,19 @@ def _check_spaces(rules: Rules) -> Iterator[str]:
     for arm, own in rules.arms.items():
         spaces |= {f"arms.{arm}.search.{name}": space for name, space in own.search.items()}
     for where, space in spaces.items():
-        ((kind, values),) = space.items() if isinstance(space, Mapping) and len(space) == 1 else (("", None),)
-        listed = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
-        if not listed or (kind not in {"choice", "choices"} and not _is_range(values, positive=kind == "log")):
+        if space is not None and not _is_space(space):
             yield (
                 f"{where} must be a range or a choice, such as {{log: [0.001, 1]}} or {{choice: [16, 32]}}; "
                 f"got {space!r:.60}."
             )
+
+
+def _is_space(space: Any) -> bool:
+    ((kind, values),) = space.items() if isinstance(space, Mapping) and len(space) == 1 else (("", None),)
+    if kind not in {"log", "float", "int", "choice", "choices"}:
+        return False
+    listed = isinstance(values, Sequence) and not isinstance(values, str)
+    return listed and (kind.startswith("choice") or _is_range(values, positive=kind == "log"))
 
 
 def _is_range(values: Any, *, positive: bool) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import ImageFiles, Loaded, Statistics, data_root, load_part
+from models.data import Examples, ImageFiles, Loaded, Statistics, data_root, load_part
 from models.data.checking import check_classes_left, check_promises, check_statistics
 from models.data.moments import chunks, statistics_of
 from models.data.split import Indices, balanced_subset, stratified_split
@@ -136,8 +136,8 @@ def _prepare(request: _Request, device: torch.device) -> Prepared:
     check_classes_left(workload.dataset, content.y[train], dataset.num_classes)
     statistics = dataset.statistics or statistics_of(content, train)
     return Prepared(
-        train=_part(loaded, train, statistics, device, standardised=True),
-        validation=_part(loaded, validation, statistics, device, standardised=True),
+        train=_part(loaded, train, statistics, device, standardised=True, of=len(train) + len(validation)),
+        validation=_part(loaded, validation, statistics, device, standardised=True, of=len(train) + len(validation)),
         split_sha256=hashlib.sha256(b"".join(rows.tobytes() for rows in split)).hexdigest(),
     )
 
@@ -158,14 +158,16 @@ def _prepare_test(request: _Request, device: torch.device) -> Part:
     loaded = load_part(workload.dataset, workload.data_root, workload.dataset_settings, "test")
     check_promises(workload.dataset, workload.data, loaded.content, len(loaded.content.y))
     everything, statistics = torch.arange(len(loaded.content.y)), prepare(workload, device).statistics
-    return _part(loaded, everything, statistics, device, standardised=False)
+    return _part(loaded, everything, statistics, device, standardised=False, of=len(everything))
 
 
-def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.device, *, standardised: bool) -> Part:
+def _part(
+    loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.device, *, standardised: bool, of: int
+) -> Part:
     """Put a part where it is used: mapped files stay where they are if that is the CPU, all else is copied.
 
     Copies of numbers that are no bytes can be standardised at once: batches of small data take microseconds. Of large
-    data there would be two copies while that is done.
+    data there would be two copies while that is done, unless few rows of it are wanted: `of` all parts together.
     """
     content = loaded.content
     source: Tensor | ImageFiles
@@ -173,7 +175,7 @@ def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.de
     is_standardised = False
     if isinstance(content, ImageFiles):
         source, left = content, rows
-    elif device.type == "cpu" and (loaded.is_shared or content.x.dtype == torch.uint8 or content.x.nbytes > _LARGE):
+    elif device.type == "cpu" and (loaded.is_shared or content.x.dtype == torch.uint8 or _are_many(content, of)):
         source, left = content.x, rows
     else:
         is_standardised = standardised and content.x.dtype != torch.uint8
@@ -186,6 +188,11 @@ def _part(loaded: Loaded, rows: Tensor, statistics: Statistics, device: torch.de
         statistics=statistics,
         sha256=loaded.sha256,
     )
+
+
+def _are_many(content: Examples, rows: int) -> bool:
+    """Tell whether so many rows are most of a large data set, so that a copy of them is to be avoided."""
+    return 2 * rows > len(content.x) and content.x.nbytes > _LARGE
 
 
 def _copied(x: Tensor, rows: Tensor, statistics: Statistics | None, device: torch.device) -> Tensor:

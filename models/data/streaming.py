@@ -175,14 +175,7 @@ def _decoded(part: Part, batches: Iterator[list[_Wanted]]) -> Iterator[Tensor]:
 
 
 def _checked(batches: Iterator[Tensor | str]) -> Iterator[Tensor]:
-    try:
-        for batch in batches:
-            if isinstance(batch, str):  # a worker's exception would come as the text of its traceback
-                raise DataError(batch)
-            yield batch
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
-        raise MemoryError(
-            f"a process that decodes images was ended, as happens when memory or /dev/shm is full ({error})"
-        ) from error
+    for batch in batches:
+        if isinstance(batch, str):  # a worker's exception would come as the text of its traceback
+            raise DataError(batch)
+        yield batch

@@ -302,14 +302,23 @@ def _learner(training: Training, resolved: Resolved, evaluator: Evaluator) -> Le
 
 
 def _warm_up(learner: Learner, evaluator: Evaluator) -> None:
-    """Apply a copy of the network to a batch, so that what a process does once is in no update of the training.
+    """Apply the network to a batch and undo that, so that what a process does once is in no update of the training.
 
     Such as to compile the network, to load kernels onto a GPU, and to find out which are the fastest.
     """
-    with closing(other_inputs(evaluator)) as inputs:
-        x = torch.split(next(inputs).x, learner.rows_at_once)[0]
+    workload, network = evaluator.training.workload, learner.network.train()
+    if workload.compile:  # with the very strides of the training
+        with closing(other_inputs(evaluator)) as inputs:
+            x = torch.split(next(inputs).x, learner.rows_at_once)[0]
+    else:
+        x = torch.zeros((learner.rows_at_once, *workload.input_shape), device=evaluator.device)
+        if workload.channels_last and x.ndim == 4:
+            x = x.to(memory_format=torch.channels_last)
+    before = copy.deepcopy(network.state_dict())
     with learner.state.at(0):
-        torch.autograd.backward(learner.forward(copy.deepcopy(learner.network).train(), x).sum())
+        torch.autograd.backward(learner.forward(network, x).sum())
+    network.load_state_dict(before)
+    network.zero_grad()
     if x.device.type == "cuda":
         torch.cuda.synchronize(x.device)
 

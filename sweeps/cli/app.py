@@ -91,6 +91,11 @@ def main() -> None:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             _leave_full_output(error)
+        from models.memory import is_out_of_memory
+
+        if is_out_of_memory(error):
+            err.print("[bold red]error:[/] memory ran out on this machine; end what else takes it, and run this again.")
+            sys.exit(1)
         text = f"{type(error).__name__}: {error}"
         err.print(f"[bold red]internal error:[/] {_escaped(text)}", soft_wrap=True, highlight=False)
         err.print("Run it again with --debug before the command for the traceback.")

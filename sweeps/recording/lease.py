@@ -256,17 +256,17 @@ class Lease:
                 f"The last launch of {self._study} ({claim.who if claim else 'unknown'}) did not say that it ended. "
                 f"Making sure for {self._pace.watch_seconds:.0f} s that it did ..."
             )
-            claim, number, state = self._watch(claim, number)
+            claim, number, state = self._watch(self._run_id, claim, number)
         if state == "held":
             raise LeaseHeldError(self._held_by(claim))
         return claim, number + 1
 
-    def _watch(self, claim: Claim | None, number: int) -> tuple[Claim | None, int, Standing]:
+    def _watch(self, run_id: str, claim: Claim | None, number: int) -> tuple[Claim | None, int, Standing]:
         """Look whether a claim is renewed or succeeded, by our own clock only."""
         end = time.monotonic() + self._pace.watch_seconds
         while time.monotonic() < end:
             time.sleep(min(_WATCH_SECONDS, self._pace.renew_seconds))
-            run = self._client.get_run(self._run_id)
+            run = self._client.get_run(run_id)
             found, highest = claim_of(run), highest_number(run)
             if highest != number or found != claim:
                 return found, highest, "free" if found and found.expires == 0 else "held"
@@ -294,8 +294,12 @@ class Lease:
     def _refuse_if_another_run_is_held(self) -> None:
         for other in self._others():
             claim, number = claim_of(other), highest_number(other)
-            if number and (claim is None or standing(claim, now=time.time(), pace=self._pace) != "free"):
-                self.release()
+            state: Standing = standing(claim, now=time.time(), pace=self._pace) if claim else "unclear"
+            if number and state == "unclear":
+                claim, _, state = self._watch(other.info.run_id, claim, number)
+            if number and state == "held":
+                with suppress(*TROUBLE):
+                    self.release()
                 raise OtherRunHeldError(self._held_by(claim))
 
     def confirm(self) -> None:
@@ -331,7 +335,7 @@ class Lease:
 
     @property
     def _is_late(self) -> bool:
-        return self._renewed.age_seconds > self._pace.lease_seconds / 2
+        return self._renewed.age_seconds > min(self._pace.lease_seconds / 2, 2 * self._pace.renew_seconds)
 
     def _is_succeeded(self, run: Run, claim: Claim) -> bool:
         if highest_number(run) > claim.number:

@@ -1,15 +1,22 @@
 """What tables may hold that records of this project never do, and what their report must not make of it."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from analysis import TableError, TableOptions, build_report, read_table
+from analysis.core_yaml import CoreLoader
 from analysis.report import report_json
 
 ARMS = ("cos", "one")
+
+
+def bundled():
+    return sorted((Path(__file__).parents[2] / "sweeps" / "studies").glob("*.yaml"))
 
 
 def table(seeds=5, **columns):
@@ -145,10 +152,33 @@ def test_one_of_a_list_may_be_written_without_brackets(rules):
     assert reported(table(), rules).comparisons or rules == {"published": "one"}
 
 
+@pytest.mark.parametrize("name", bundled(), ids=lambda path: path.stem)
+def test_every_study_file_serves_as_rules(name):
+    study = yaml.load(name.read_text(encoding="utf-8"), CoreLoader)
+    arm = next(iter(study["arms"]))
+    unit, amounts = next(iter(study["budgets"].items()))
+    workload = study["workloads"][0]["name"]
+    frame = pd.DataFrame([{"arm": arm, "workload": workload, "budget": amounts[0], "test": 0.9}])
+    record = read_table(frame, options=TableOptions(rules=name, budget_unit=unit))
+    assert set(record.rules.arms) == set(study["arms"])
+    assert record.rules.search == (study.get("search") or {})
+
+
+def test_workloads_may_be_a_mapping_and_names_a_set():
+    record = read_table(
+        table(workload="a"), options=TableOptions(control="cos", rules={"workloads": {"a": {}, "b": {}}})
+    )
+    assert [workload.name for workload in record.rules.workloads] == ["a", "b"]
+    assert reported(table(), {"published": {"one"}})
+
+
 def test_an_accuracy_that_one_run_cannot_be_held_against_is_not_said_to_be_reached():
     report = reported(table(seeds=1), {"arms": {"cos": {"reference_accuracy": 0.99}}})
     (row,) = (row for row in report.checks if row.name == "control_reaches_reference")
-    assert (row.status, row.evidence) == ("warn", "not recorded: two finished runs at the longest budget")
+    assert (row.status, row.evidence) == (
+        "warn",
+        "not recorded: two accuracies of every such arm at the longest budget",
+    )
 
 
 def test_points_of_a_loss_between_evaluations_hide_neither_their_distance_nor_the_last_of_them():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from models.data.augment import Augmentation
 from models.data.images import decoded, middle
 from models.data.inputs import TrainingInputs, evaluation_batches
 from models.data.prepared import prepare
+from models.memory import is_out_of_memory
 from models.training.batches import Batches
 from models.workload import Workload
 from tests.models.images import make_folder
@@ -107,12 +109,17 @@ def test_a_killed_process_that_decodes_is_taken_for_want_of_memory_which_is_trie
     part = prepare(folder_workload(tmp_path, stream=True, image_size=8), CPU).train
     batches = TrainingInputs(part, Batches(len(part), 4, 7, CPU), Augmentation(), seed=1)
     batches.start()
+    with pytest.raises(RuntimeError) as caught:  # raised by a signal handler of torch's, wherever that is
+        kill_and_go_on(batches)
+    assert is_out_of_memory(caught.value)
+    batches.close()
+
+
+def kill_and_go_on(batches: TrainingInputs) -> None:
     for process in active_children():
         process.kill()
-        process.join()
-    with pytest.raises(MemoryError, match="a process that decodes images was ended, as happens when memory or /dev"):
-        [next(batches) for _ in range(20)]
-    batches.close()
+    while True:
+        next(batches)
 
 
 def test_processes_that_decode_are_started_before_the_first_batch_is_asked_for(tmp_path: Path) -> None:
@@ -124,7 +131,10 @@ def test_processes_that_decode_are_started_before_the_first_batch_is_asked_for(t
     assert all(torch.equal(next(started).x, next(other).x) for _ in range(3))
     started.close()
     other.close()
-    assert not active_children()
+    deadline = time.monotonic() + 60
+    while active_children():
+        assert time.monotonic() < deadline, "they go on"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["mapped", "streamed"])
