@@ -16,7 +16,7 @@ EVERYTHING = torch.arange(4)
 
 @pytest.fixture(params=[1, 2, 3, 100])
 def numbers_at_a_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(moments, "_CHUNK", request.param)
+    monkeypatch.setattr(moments, "CHUNK", request.param)
     return int(request.param)
 
 
@@ -41,7 +41,7 @@ def test_images_have_moments_per_channel(dtype: torch.dtype) -> None:
 
 def test_the_spread_of_numbers_far_from_zero_is_not_lost_between_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A billion and -1, 0 or 1: the mean of squares less the square of the mean would have no digit left."""
-    monkeypatch.setattr(moments, "_CHUNK", 5)
+    monkeypatch.setattr(moments, "CHUNK", 5)
     x = 1e9 + torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64).repeat(100).view(-1, 1)
     (mean,), (std,) = statistics_of(Examples(x, torch.zeros(300, dtype=torch.int64)), torch.arange(300))
     assert (mean, std) == (pytest.approx(1e9, abs=1e-6), pytest.approx(math.sqrt(2 / 3), rel=1e-6))
