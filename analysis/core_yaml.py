@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import yaml
 
@@ -34,3 +35,16 @@ def _plain_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 
 
 CoreLoader.add_constructor("tag:yaml.org,2002:int", _plain_int)
+
+
+def read_core(text: str) -> Any:
+    """Return the content of a document as plain values.
+
+    Raises:
+        yaml.YAMLError: it is no YAML, or asks for anything but plain values.
+    """
+    loader = CoreLoader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from analysis.core_yaml import CoreLoader
+from analysis.core_yaml import read_core
 from analysis.tidy.problems import TableError, did_you_mean
 
 DEFAULT_MARGIN = 0.005
@@ -121,7 +121,7 @@ def read_rules(rules: Path | str | Mapping[str, Any] | None) -> GivenRules:
 def _parsed(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix.lower() == ".json" else yaml.load(text, CoreLoader)  # noqa: S506 (a safe one)
+        return json.loads(text) if path.suffix.lower() == ".json" else read_core(text)
     except OSError as error:
         raise TableError(str(path), [f"the file cannot be read: {error.strerror or error}."]) from error
     except UnicodeDecodeError as error:

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from analysis import TableError, TableOptions, build_report, read_table
-from analysis.core_yaml import CoreLoader
+from analysis.core_yaml import read_core
 from analysis.report import report_json
 
 ARMS = ("cos", "one")
@@ -154,7 +153,7 @@ def test_one_of_a_list_may_be_written_without_brackets(rules):
 
 @pytest.mark.parametrize("name", bundled(), ids=lambda path: path.stem)
 def test_every_study_file_serves_as_rules(name):
-    study = yaml.load(name.read_text(encoding="utf-8"), CoreLoader)
+    study = read_core(name.read_text(encoding="utf-8"))
     arm = next(iter(study["arms"]))
     unit, amounts = next(iter(study["budgets"].items()))
     workload = study["workloads"][0]["name"]
