@@ -183,6 +183,8 @@ def test_large_numbers_are_standardised_batch_by_batch_so_that_there_is_one_copy
         (at_once,), (later,) = evaluation_batches(one, 2000), evaluation_batches(other, 2000)
         assert torch.equal(at_once.x, later.x)
         assert torch.equal(at_once.y, later.y)
+    few = prepare(digits(split_seed=3, train_samples=500), CPU)  # a copy of these is small, and lets go of the rest
+    assert (len(few.train.source), len(few.validation.source)) == (len(few.train), len(few.validation))
     prepared._prepare.cache_clear()
 
 

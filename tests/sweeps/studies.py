@@ -6,6 +6,8 @@ import itertools
 from typing import Any
 
 from sweeps.loading import validate_study
+from sweeps.places import Places
+from sweeps.recording import Recorder
 from sweeps.spec import Study
 
 _numbers = itertools.count()
@@ -48,3 +50,10 @@ def tiny_data() -> dict[str, Any]:
         "recording": {"evaluations": 2},
         "targets": [0.3],
     }
+
+
+def opened_recorder(study: Study, places: Places) -> Recorder:
+    """Open a study for recording as a launch does; to be closed."""
+    recorder = Recorder(study, places)
+    recorder.open({"python": "3.11"})
+    return recorder

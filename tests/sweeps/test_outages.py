@@ -25,6 +25,7 @@ from sweeps.recording import recorder as recorder_module
 from sweeps.server import serve
 from sweeps.spec import Study
 from sweeps.trial import TrialResult
+from tests.sweeps.studies import opened_recorder
 
 pytestmark = pytest.mark.slow
 
@@ -129,12 +130,6 @@ def places_of(proxy: Proxy, folder: Path) -> Places:
     return Places.from_environment({"FAIRSWEEP_HOME": str(folder), "MLFLOW_TRACKING_URI": proxy.url})
 
 
-def opened(study: Study, places: Places) -> Recorder:
-    made = Recorder(study, places)
-    made.open({"python": "3"})
-    return made
-
-
 def statuses(study: Study, places: Places) -> Counter[tuple[str, str]]:
     client = connect(places)
     runs = trial_runs(client, find_study(client, study.study).experiment_id)
@@ -163,7 +158,7 @@ def test_results_wait_while_mlflow_fails_and_each_is_recorded_once_when_it_works
     proxy: Proxy, study: Study, tmp_path: Path, results: list[TrialResult], mode: Mode, said: str
 ) -> None:
     places = places_of(proxy, tmp_path)
-    writer = opened(study, places)
+    writer = opened_recorder(study, places)
     writer.put(results[0])
     assert writer.flush(20)
     proxy.mode = mode
@@ -188,7 +183,7 @@ def test_a_server_that_takes_its_time_with_every_answer_gets_everything(
     proxy: Proxy, study: Study, tmp_path: Path, results: list[TrialResult]
 ) -> None:
     places = places_of(proxy, tmp_path)
-    writer = opened(study, places)
+    writer = opened_recorder(study, places)
     proxy.mode, proxy.delay_seconds = "slow", 0.7
     started = time.monotonic()
     for result in results:
@@ -206,7 +201,7 @@ def test_a_server_that_never_answers_holds_up_the_end_of_a_launch_for_seconds_on
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "45")
     monkeypatch.setattr(recorder_module, "_STOP_SECONDS", 1.0)
     places = places_of(proxy, tmp_path)
-    writer = opened(study, places)
+    writer = opened_recorder(study, places)
     proxy.mode = "hanging"
     for result in results:
         writer.put(result)
@@ -219,7 +214,7 @@ def test_a_server_that_never_answers_holds_up_the_end_of_a_launch_for_seconds_on
     proxy.mode = "fine"  # the next launch delivers first, on another machine or later
     client = connect(places)
     client.set_tag(writer.study_run_id, layout.LEASE, _let_go(client.get_run(writer.study_run_id).data.tags))
-    later = opened(study, places)
+    later = opened_recorder(study, places)
     assert {outcome.key for outcome in later.outcomes()} == {result.trial.key for result in results}
     assert later.flush(40)
     later.close(done=True)
@@ -238,7 +233,7 @@ def test_a_launch_does_not_begin_while_mlflow_fails_because_what_is_done_stands_
 ) -> None:
     proxy.mode = mode
     with pytest.raises(TrackerError, match=r"MLflow at http://127.0.0.1:\d+ does not answer as it should: "):
-        opened(study, places_of(proxy, tmp_path))
+        opened_recorder(study, places_of(proxy, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +247,7 @@ def test_a_database_that_cannot_be_written_is_filled_when_it_can_be_again(
     study: Study, tmp_path: Path, results: list[TrialResult], pragma: str, back: str, said: str
 ) -> None:
     places = Places.from_environment({"FAIRSWEEP_HOME": str(tmp_path)})
-    writer = opened(study, places)
+    writer = opened_recorder(study, places)
     setting = [pragma]
 
     def configure(connection: object, *_: object) -> None:

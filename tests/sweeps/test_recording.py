@@ -31,13 +31,7 @@ from sweeps.recording.record import record_of
 from sweeps.recording.store import read_artifact
 from sweeps.spec import Study
 from sweeps.trial import TrialResult, failed_result, job_for
-from tests.sweeps.studies import new_name, tiny_data, tiny_study
-
-
-def recorder(study: Study, places: Places) -> Recorder:
-    made = Recorder(study, places)
-    made.open({"python": "3"})
-    return made
+from tests.sweeps.studies import new_name, opened_recorder, tiny_data, tiny_study
 
 
 def runs(study: Study, places: Places) -> list[RunFacts]:
@@ -50,7 +44,7 @@ def known(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
 
 
 def test_every_result_is_recorded_once_with_its_curve(study: Study, places: Places, results: list[TrialResult]) -> None:
-    writer = recorder(study, places)
+    writer = opened_recorder(study, places)
     for result in results:
         writer.put(result)
     assert writer.flush(20)
@@ -67,11 +61,11 @@ def test_every_result_is_recorded_once_with_its_curve(study: Study, places: Plac
 def test_a_second_launch_reads_back_what_the_first_recorded(
     study: Study, places: Places, results: list[TrialResult]
 ) -> None:
-    first = recorder(study, places)
+    first = opened_recorder(study, places)
     first.put(results[0])
     first.flush(20)
     first.close(done=False)
-    second = recorder(study, places)
+    second = opened_recorder(study, places)
     second.close(done=False)
     assert known(second.outcomes()) == known([results[0].outcome])
     assert known(recorded_outcomes(connect(places), study.study)) == known([results[0].outcome])
@@ -79,7 +73,7 @@ def test_a_second_launch_reads_back_what_the_first_recorded(
 
 def test_delivering_twice_records_once(study: Study, places: Places, results: list[TrialResult]) -> None:
     for _ in range(2):
-        writer = recorder(study, places)
+        writer = opened_recorder(study, places)
         writer.put(results[0])
         assert writer.flush(20)
         writer.close(done=False)
@@ -89,7 +83,7 @@ def test_delivering_twice_records_once(study: Study, places: Places, results: li
 def test_a_run_that_a_killed_process_began_is_completed_not_doubled(
     study: Study, places: Places, results: list[TrialResult]
 ) -> None:
-    writer = recorder(study, places)
+    writer = opened_recorder(study, places)
     writer.close(done=False)
     client = connect(places)
     half = client.create_run(
@@ -97,7 +91,7 @@ def test_a_run_that_a_killed_process_began_is_completed_not_doubled(
         start_time=record_of(results[0])["start_ms"],
         tags={layout.ROLE: layout.ROLE_TRIAL, layout.TRIAL_KEY: results[0].trial.key, layout.OUTCOME: "finished"},
     )
-    again = recorder(study, places)
+    again = opened_recorder(study, places)
     assert again.outcomes() == []
     again.put(results[0])
     assert again.flush(20)
@@ -111,7 +105,7 @@ def test_a_run_that_a_killed_process_began_is_completed_not_doubled(
 def test_a_failed_trial_is_shown_and_its_second_attempt_counts(
     study: Study, places: Places, results: list[TrialResult]
 ) -> None:
-    writer = recorder(study, places)
+    writer = opened_recorder(study, places)
     job = job_for(study, results[0].trial)
     writer.put(failed_result(job, "Traceback: boom"))
     assert writer.flush(20)
@@ -131,7 +125,7 @@ def test_an_error_that_no_store_can_hold_as_it_is_is_recorded_all_the_same(
     study: Study, places: Places, results: list[TrialResult]
 ) -> None:
     """Names of files that are no UTF-8 reach Python as halves of characters."""
-    writer = recorder(study, places)
+    writer = opened_recorder(study, places)
     writer.put(failed_result(job_for(study, results[0].trial), "ValueError: bad folder caf\udce9\0"))
     assert writer.flush(20)
     writer.close(done=True)
@@ -143,7 +137,7 @@ def test_an_error_that_no_store_can_hold_as_it_is_is_recorded_all_the_same(
 def test_a_run_whose_creation_the_killed_launch_before_had_asked_for_is_found_or_deleted(
     study: Study, places: Places, results: list[TrialResult]
 ) -> None:
-    first = recorder(study, places)
+    first = opened_recorder(study, places)
     first._delivery.stop(5)  # type: ignore[union-attr]
     first.put(results[0])
     first.close(done=False)
@@ -166,7 +160,7 @@ def test_a_run_whose_creation_the_killed_launch_before_had_asked_for_is_found_or
 def test_results_wait_on_disk_while_mlflow_is_away_and_are_delivered_later(
     study: Study, places: Places, results: list[TrialResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = recorder(study, places)
+    writer = opened_recorder(study, places)
 
     def away(*_: object, **__: object) -> None:
         raise ConnectionError("connection refused")
@@ -178,7 +172,7 @@ def test_results_wait_on_disk_while_mlflow_is_away_and_are_delivered_later(
         assert "connection refused" in writer.trouble
         writer.close(done=False)
     assert writer.waiting == 1
-    later = recorder(study, places)
+    later = opened_recorder(study, places)
     assert known(later.outcomes()) == known([results[0].outcome])  # known from the spool, so it is not run again
     assert later.flush(20)
     assert known(later.outcomes()) == known([results[0].outcome])  # nor when it was delivered in the meantime
@@ -187,9 +181,9 @@ def test_results_wait_on_disk_while_mlflow_is_away_and_are_delivered_later(
 
 
 def test_rules_may_change_until_the_first_trial_has_run(study: Study, places: Places) -> None:
-    recorder(study, places).close(done=False)
+    opened_recorder(study, places).close(done=False)
     changed = study.model_copy(update={"alpha": 0.01})
-    recorder(changed, places).close(done=False)
+    opened_recorder(changed, places).close(done=False)
     client = connect(places)
     assert recorded_study(client, find_study(client, study.study)).alpha == 0.01
 
@@ -197,7 +191,7 @@ def test_rules_may_change_until_the_first_trial_has_run(study: Study, places: Pl
 def test_a_study_under_other_rules_is_refused_with_the_difference(
     study: Study, places: Places, results: list[TrialResult]
 ) -> None:
-    writer = recorder(study, places)
+    writer = opened_recorder(study, places)
     writer.put(results[0])
     assert writer.flush(20)
     writer.close(done=False)
@@ -207,23 +201,23 @@ def test_a_study_under_other_rules_is_refused_with_the_difference(
 
 
 def test_resources_may_change_between_launches(study: Study, places: Places, results: list[TrialResult]) -> None:
-    first = recorder(study, places)
+    first = opened_recorder(study, places)
     first.put(results[0])
     assert first.flush(20)
     first.close(done=False)
-    second = recorder(tiny_study(study=study.study, resources={"cpu": 2}), places)
+    second = opened_recorder(tiny_study(study=study.study, resources={"cpu": 2}), places)
     second.close(done=False)
     assert known(second.outcomes()) == known([results[0].outcome])
 
 
 def test_the_study_is_recorded_as_it_was_validated(study: Study, places: Places) -> None:
-    recorder(study, places).close(done=False)
+    opened_recorder(study, places).close(done=False)
     client = connect(places)
     assert recorded_study(client, find_study(client, study.study)) == study
 
 
 def test_an_unknown_study_is_answered_with_the_recorded_ones(study: Study, places: Places) -> None:
-    recorder(study, places).close(done=False)
+    opened_recorder(study, places).close(done=False)
     with pytest.raises(InputError, match=rf"Recorded are: .*{study.study}"):
         find_study(connect(places), "nothing")
 
@@ -261,7 +255,7 @@ def test_a_server_that_does_not_answer_is_named_in_seconds(
 def test_a_report_is_logged_with_its_folders_and_without_what_else_lies_there(
     study: Study, places: Places, tmp_path: Path
 ) -> None:
-    recorder(study, places).close(done=True)
+    opened_recorder(study, places).close(done=True)
     names = ["report.html", "figures/a.pdf", "tables/arms.csv"]
     for name in [*names, "data.bin"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -280,7 +274,7 @@ def test_a_report_is_logged_with_its_folders_and_without_what_else_lies_there(
 
 def launched(study: Study, places: Places, *, at_most: int = 10_000) -> list[str]:
     """Launch a study with made-up results, and return the keys of what ran."""
-    writer = recorder(study, places)
+    writer = opened_recorder(study, places)
     protocol, ran = Protocol(study), []
     for outcome in writer.outcomes():
         protocol.record(outcome)
@@ -366,7 +360,7 @@ def test_an_extended_study_runs_what_is_new_and_ends_up_like_one_that_was_launch
 def test_an_extension_is_recorded_with_what_had_ended_by_then(study: Study, places: Places) -> None:
     before = launched(study, places)
     extended = tiny_study(study=study.study, tuning={"draws": 5})
-    writer = recorder(extended, places)
+    writer = opened_recorder(extended, places)
     assert [str(change) for change in writer.extension] == ["tuning.draws was 3, is 5"]
     writer.close(done=False)
     client = connect(places)
@@ -377,7 +371,7 @@ def test_an_extension_is_recorded_with_what_had_ended_by_then(study: Study, plac
     assert kept["changes"] == [{"field": "tuning.draws", "was": "3", "is": "5"}]
     assert Study.from_recorded(kept["study"]) == extended
     assert Study.from_recorded(read_artifact(client, writer.study_run_id, layout.rules_file(1))["study"]) == study
-    again = recorder(extended, places)
+    again = opened_recorder(extended, places)
     again.close(done=False)
     assert again.extension == ()
 
@@ -385,12 +379,12 @@ def test_an_extension_is_recorded_with_what_had_ended_by_then(study: Study, plac
 def test_an_extension_that_was_cut_short_is_done_again(study: Study, places: Places) -> None:
     launched(study, places, at_most=2)
     extended = tiny_study(study=study.study, tuning={"draws": 5})
-    cut = recorder(extended, places)
+    cut = opened_recorder(extended, places)
     cut.close(done=False)
     client = connect(places)
     client.set_tag(cut.study_run_id, layout.RULES_VERSION, "1")  # killed before that was written, and the hash
     client.set_experiment_tag(cut.experiment_id, layout.EXPERIMENT_PROTOCOL_HASH, study.protocol_hash())
-    again = recorder(extended, places)
+    again = opened_recorder(extended, places)
     again.close(done=False)
     assert [str(change) for change in again.extension] == ["tuning.draws was 3, is 5"]
     history = json.loads(client.get_run(cut.study_run_id).data.tags[layout.RULES_HISTORY])
@@ -402,13 +396,13 @@ def test_attempts_hardware_and_data_of_a_trial_are_recorded(study: Study, places
     [run] = runs(study, places)
     assert (run.tags[layout.ATTEMPTS], run.tags[layout.HARDWARE]) == ("2", "a device")
     assert run.tags[layout.DATA] == "0123456789abcdef"
-    writer = recorder(study, places)
+    writer = opened_recorder(study, places)
     writer.close(done=False)
     assert writer.hardware() == {run.tags[layout.CELL]: {"a device"}}
 
 
 def test_a_study_of_another_version_is_not_gone_on_with(study: Study, places: Places) -> None:
-    recorder(study, places).close(done=False)
+    opened_recorder(study, places).close(done=False)
     client = connect(places)
     client.set_experiment_tag(find_study(client, study.study).experiment_id, layout.EXPERIMENT_LAYOUT, "1")
     with pytest.raises(InputError, match=r"another version of fairsweep \(layout 1, this one writes"):
